@@ -1,0 +1,1 @@
+//! Watchbell beside a plain native puller.

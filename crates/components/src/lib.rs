@@ -1,0 +1,1 @@
+//! Builds the bundled components and hands out their bytes.

@@ -1,0 +1,1 @@
+//! Who may be reached and how: names, addresses, the one HTTP client.

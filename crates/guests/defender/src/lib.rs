@@ -1,0 +1,1 @@
+//! The source component: detections out of Microsoft Defender.

@@ -1,0 +1,1 @@
+//! The thin layer over wasmtime that runs Watchbell's components.

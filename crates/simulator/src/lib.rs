@@ -1,0 +1,1 @@
+//! A simulated Defender to run against.

@@ -1,0 +1,2 @@
+//! Tasks: set up, build, test, bench, demo.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Pulls Microsoft Defender detections through a sandboxed WebAssembly component.
+fn main() {}
