@@ -1,1 +1,57 @@
 //! Who may be reached and how: names, addresses, the one HTTP client.
+//!
+//! Everything that leaves this program over HTTP leaves through here, and this crate
+//! knows nothing of who asks: no WASM, no tenants, no schedules, no secrets. What it
+//! knows is a [`Policy`] (which hosts, which special addresses), [`Tls`] (whom to trust)
+//! and [`Bounds`] (how long, how much). From those it makes a [`Client`], and each guest
+//! call gets a [`Session`] of it, which answers with a plain `http_body` body or an
+//! [`Error`] and keeps an [`Exchange`] of what it saw of each request.
+//!
+//! # Why hyper-util's client and not reqwest
+//! - The policy belongs where the connection is made. hyper-util lets us write that
+//!   part, the connector: it judges the URL that it is about to dial, resolves the name,
+//!   judges every address, and dials exactly those it judged. reqwest lets a program
+//!   replace the resolver, but never asks it about a literal: `http://127.0.0.1`, or
+//!   `http://2130706433`, which URL parsing turns into the same, would pass unjudged.
+//! - Resolving, connecting and TLS are bounded one by one, and an error says which of
+//!   them it was. reqwest has one connect timeout for the three.
+//! - The pool is ours to divide: one for each distinct pair of policy and roots.
+//! - The answer's body is hyper's own, frame by frame, wrapped once; nothing follows a
+//!   redirect, decompresses, or keeps cookies unless somebody writes that here.
+//!
+//! # What is where
+//! - what is allowed: [`Policy`] of [`HostPattern`]s, over [`Host`]s and [`address`]es;
+//!   a refusal is a [`Denied`]
+//! - what it may cost: [`Bounds`], shortened by what is [`Asked`]
+//! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
+
+mod body;
+mod bounds;
+mod client;
+mod connect;
+mod denied;
+mod egress;
+mod error;
+mod exchange;
+mod host;
+mod host_pattern;
+mod policy;
+mod resolve;
+mod session;
+mod stream;
+mod tls;
+
+pub mod address;
+
+pub use body::Body;
+pub use bounds::{Asked, Bounds, MAX_HEADER_BYTES};
+pub use client::Client;
+pub use denied::{Denied, RefusedAddress};
+pub use egress::Egress;
+pub use error::{Error, Phase, TlsFault};
+pub use exchange::{BODY_HEAD_BYTES, BodyHead, Exchange};
+pub use host::{Host, NotAHost};
+pub use host_pattern::{HostPattern, NotAHostPattern};
+pub use policy::{Policy, Scheme, Target};
+pub use session::Session;
+pub use tls::Tls;

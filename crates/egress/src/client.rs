@@ -1,0 +1,87 @@
+//! A pool of connections under one policy and one set of roots, and how it is tuned.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::bounds::{Bounds, MAX_HEADER_BYTES};
+use crate::connect::Connector;
+use crate::policy::Policy;
+use crate::session::Session;
+
+/// How long a connection waits for its next request. Longer than the usual interval of a
+/// source (60 s), so that each poll finds the last one's connection; shorter than the 120
+/// s and more after which Microsoft's front doors close theirs.
+pub(crate) const IDLE: Duration = Duration::from_secs(90);
+
+/// Connections that wait, for each scheme, host and port.
+const IDLE_PER_HOST: usize = 32;
+
+/// An HTTP/2 connection with a request on it is asked for a sign of life that often, and
+/// given [`SIGN_OF_LIFE_WITHIN`]: a NAT that forgot it says nothing.
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(20);
+const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
+
+pub(crate) struct Pool {
+    pub(crate) connector: Connector,
+    pub(crate) http: legacy::Client<Connector, RequestBody>,
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector) -> Self {
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            // A request that met a pooled connection just as it closed, before any byte
+            // of it was sent, is sent again on another. Nothing else is ever retried.
+            .retry_canceled_requests(true)
+            // Both a cap on the head and the size of one read of a body.
+            .http1_max_buf_size(MAX_HEADER_BYTES)
+            .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(SIGN_OF_LIFE_EVERY)
+            .http2_keep_alive_timeout(SIGN_OF_LIFE_WITHIN)
+            .build(connector.clone());
+        Self { connector, http }
+    }
+}
+
+/// What one configuration may reach, and its connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self { pool }
+    }
+
+    /// What it may reach.
+    pub fn policy(&self) -> &Policy {
+        self.pool.connector.policy()
+    }
+
+    /// Opens the books for one guest call. The total time runs from now.
+    pub fn session(&self, bounds: Bounds) -> Session {
+        Session::new(Arc::clone(&self.pool), bounds)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("policy", self.policy())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! What was refused, and by which rule, in one line.
+//!
+//! These lines reach logs and terminals, and parts of them come from a guest: text is
+//! escaped and cut, and no query is ever in them.
+
+use std::net::IpAddr;
+
+use crate::address::Class;
+use crate::host::NotAHost;
+
+/// A request that the policy does not allow. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The URL has no scheme and host.
+    #[error("denied: the URL has no scheme or no host")]
+    NotAbsolute,
+    /// Neither `https` nor `http`.
+    #[error("denied: scheme {scheme}: only https, and http to opened loopback addresses")]
+    Scheme {
+        /// As it came, escaped.
+        scheme: String,
+    },
+    /// `user:password@` before the host: the classic way to show one host and mean
+    /// another.
+    #[error("denied: user information in the URL's authority")]
+    UserInfo,
+    /// The host is not one that everybody reads alike.
+    #[error("denied: host {host}: {reason}")]
+    Host {
+        /// As it came, escaped.
+        host: String,
+        /// What is wrong with it.
+        reason: NotAHost,
+    },
+    /// Port 0, or what is no port.
+    #[error("denied: port {port:?} of host {host}")]
+    Port {
+        /// The host.
+        host: String,
+        /// As it came, escaped.
+        port: String,
+    },
+    /// No pattern of the policy names it.
+    #[error("denied: {host}:{port} is not an allowed host")]
+    NotAllowed {
+        /// The host, as it would have been dialled.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// `http` to what is not loopback.
+    #[error("denied: http to {host}: without TLS only loopback is reached")]
+    PlainText {
+        /// The host.
+        host: String,
+    },
+    /// The host is, or has only, addresses that the policy has not opened.
+    #[error("denied: {host} is {refused}")]
+    Address {
+        /// The host, as it would have been dialled.
+        host: String,
+        /// The first of its addresses that was refused.
+        refused: RefusedAddress,
+    },
+    /// `CONNECT` makes a tunnel out of a request.
+    #[error("denied: method {method}")]
+    Method {
+        /// The method, escaped.
+        method: String,
+    },
+}
+
+/// An address that the policy has not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{address}{}, which is {class} and not opened", Within(self.within))]
+pub struct RefusedAddress {
+    /// What was refused: the address, or the IPv4 address in it.
+    pub address: IpAddr,
+    /// The IPv6 address that `address` was found in.
+    pub within: Option<IpAddr>,
+    /// Why.
+    pub class: Class,
+}
+
+struct Within(Option<IpAddr>);
+
+impl std::fmt::Display for Within {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(outer) => write!(f, " (in {outer})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A guest's text, fit for a log line: control characters escaped, at most 300
+/// characters.
+pub(crate) fn printable(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut out: String = text
+        .chars()
+        .take(LONGEST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_text_stays_on_its_line_and_is_cut() {
+        assert_eq!(
+            printable("a\r\n\u{1b}[31m\u{202e}"),
+            "a\\r\\n\\u{1b}[31m\\u{202e}"
+        );
+        assert_eq!(printable(&"x".repeat(500)).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_refused_address_says_where_it_was_found() {
+        let refused = RefusedAddress {
+            address: "10.0.0.1".parse().unwrap(),
+            within: Some("64:ff9b::a00:1".parse().unwrap()),
+            class: Class::Private,
+        };
+        let denied = Denied::Address {
+            host: "a.example".into(),
+            refused,
+        };
+        assert_eq!(
+            denied.to_string(),
+            "denied: a.example is 10.0.0.1 (in 64:ff9b::a00:1), which is private and not opened"
+        );
+    }
+}

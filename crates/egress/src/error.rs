@@ -1,0 +1,233 @@
+//! Why a request got no whole answer.
+//!
+//! One type for the answer's head and its body, `Clone` because both the caller and the
+//! record of the exchange keep it. Each case is one that a caller acts on differently.
+//! Messages name hosts and addresses, never paths, queries, headers or bodies.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::bounds::MAX_HEADER_BYTES;
+use crate::denied::{Denied, printable};
+
+/// A request, or the reading of its answer, failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The policy does not allow it. Nothing was sent.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The name does not resolve, or the resolver failed.
+    #[error("{host} does not resolve: {message}")]
+    Dns {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        message: String,
+    },
+    /// No connection.
+    #[error("no connection to {host} at {address}: {message}")]
+    Connect {
+        /// The host.
+        host: String,
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// Refused, reset, unreachable, …
+        kind: io::ErrorKind,
+        /// The system's words.
+        message: String,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS with {host}: {message}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// Which side of it.
+        fault: TlsFault,
+        /// What rustls says.
+        message: String,
+    },
+    /// There is nobody to trust: the roots could not be read. A local problem.
+    #[error("certificates: {message}")]
+    Roots {
+        /// Which file, what is wrong.
+        message: String,
+    },
+    /// A phase took longer than its bound.
+    #[error("timed out after {limit:?} {phase}")]
+    TimedOut {
+        /// Doing what.
+        phase: Phase,
+        /// The bound.
+        limit: Duration,
+    },
+    /// The session's answers together passed [`Bounds::response_bytes`](crate::Bounds).
+    /// Reading stopped there and the connection was dropped.
+    #[error("the response is larger than {limit} bytes")]
+    ResponseTooLarge {
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// The answer's head passed [`Bounds::header_bytes`](crate::Bounds).
+    #[error("the response's headers are larger than {limit} bytes")]
+    HeadersTooLarge {
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// The session has sent as many requests as it may.
+    #[error("more than {limit} requests in one call")]
+    TooManyRequests {
+        /// The bound.
+        limit: usize,
+    },
+    /// The connection ended before the answer began.
+    #[error("the connection was closed before an answer: {message}")]
+    Closed {
+        /// What hyper says.
+        message: String,
+    },
+    /// The answer's body was cut short.
+    #[error("the response is incomplete: {message}")]
+    Incomplete {
+        /// What hyper says.
+        message: String,
+    },
+    /// The other side does not speak HTTP as the RFCs have it.
+    #[error("not valid HTTP: {message}")]
+    Protocol {
+        /// What hyper says.
+        message: String,
+    },
+    /// The request is not one that can be sent, or its body failed while it was sent.
+    #[error("the request could not be sent: {message}")]
+    Request {
+        /// What happened.
+        message: String,
+    },
+}
+
+/// Which part of a request a bound is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Resolving the name.
+    Resolve,
+    /// Connecting.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Waiting for the answer's head.
+    FirstByte,
+    /// Waiting for more of the body.
+    BetweenBytes,
+    /// The whole session.
+    Total,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the name",
+            Self::Connect => "connecting",
+            Self::Tls => "in the TLS handshake",
+            Self::FirstByte => "waiting for the answer",
+            Self::BetweenBytes => "waiting for more of the answer",
+            Self::Total => "in all",
+        })
+    }
+}
+
+/// Who spoilt a TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// We do not accept their certificate: unknown issuer, wrong name, expired.
+    Certificate,
+    /// They sent an alert.
+    Alert,
+    /// The connection ended.
+    Closed,
+    /// Anything else, e.g. not TLS at all.
+    Protocol,
+}
+
+impl Error {
+    /// From hyper's client, before there is an answer. Our connector's own error is in
+    /// there as a source and comes back as it was.
+    pub(crate) fn from_client(error: &(dyn StdError + 'static)) -> Self {
+        if let Some(own) = find::<Self>(error) {
+            return own.clone();
+        }
+        match Self::from_hyper(error) {
+            Self::Incomplete { message } => Self::Closed { message },
+            other => other,
+        }
+    }
+
+    /// From hyper, in the middle of a body.
+    pub(crate) fn from_hyper(error: &(dyn StdError + 'static)) -> Self {
+        let message = words(error);
+        if let Some(hyper) = find::<hyper::Error>(error) {
+            if hyper.is_user() {
+                return Self::Request { message };
+            }
+            if hyper.is_parse_too_large() {
+                return Self::HeadersTooLarge {
+                    limit: MAX_HEADER_BYTES,
+                };
+            }
+            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() {
+                return Self::Incomplete { message };
+            }
+        }
+        match find::<io::Error>(error).map(io::Error::kind) {
+            Some(
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotConnected,
+            ) => Self::Incomplete { message },
+            _ => Self::Protocol { message },
+        }
+    }
+}
+
+/// The first error of that type in a chain.
+pub(crate) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An io::Error hides the error that it wraps from `source`.
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// A chain of errors in one line.
+pub(crate) fn words(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let more = error.to_string();
+        if !line.contains(&more) {
+            line.push_str(": ");
+            line.push_str(&more);
+        }
+        next = error.source();
+    }
+    printable(&line)
+}

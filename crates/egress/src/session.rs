@@ -1,0 +1,224 @@
+//! One guest call's requests: their bounds, and the record of what was seen.
+//!
+//! A session sends requests over its client's pool, one after the other or side by side.
+//! What they share is the total time, the bytes that answers may have together, and the
+//! list of exchanges. Dropping the future of a request, or the body of its answer, ends
+//! the request and its connection; dropping all of that leaves nothing running.
+
+use std::pin::pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Extensions, Method, Request, Response, Version};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::capture_connection;
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::Body;
+use crate::bounds::{Asked, Bounds};
+use crate::client::{BoxError, Pool, RequestBody};
+use crate::connect::{DIAL_BOUNDS, within};
+use crate::denied::{Denied, printable};
+use crate::error::{Error, Phase};
+use crate::exchange::{Exchange, Record};
+use crate::policy::Target;
+use crate::stream::Remote;
+
+/// Exchanges whose bodies' beginnings are kept: the last eight.
+const KEPT_BODIES: usize = 8;
+
+/// One guest call. Clones share it.
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: Arc<Pool>,
+    bounds: Bounds,
+    deadline: Instant,
+    bytes: Arc<AtomicU64>,
+    records: Mutex<Vec<Record>>,
+}
+
+impl Session {
+    pub(crate) fn new(pool: Arc<Pool>, bounds: Bounds) -> Self {
+        let shared = Shared {
+            pool,
+            bounds,
+            deadline: Instant::now() + bounds.total,
+            bytes: Arc::default(),
+            records: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// What was seen so far of each request, in the order that they were made, those
+    /// that were denied included.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        let records = self
+            .shared
+            .records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        records.iter().map(Record::snapshot).collect()
+    }
+
+    /// Sends a request and waits for the head of its answer, whatever its status.
+    ///
+    /// The URL must be absolute. What is sent is the URL as judged: a Host header in the
+    /// request is replaced. Redirects are answers; they are not followed. The version of
+    /// HTTP is the connection's, the request's is not heeded.
+    pub async fn send<B>(&self, request: Request<B>, asked: Asked) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let record = self.open_record(&request)?;
+        let bounds = self.shared.bounds.shorten(asked);
+        let exchange = self.exchange(request, bounds, &record);
+        let total = Error::TimedOut {
+            phase: Phase::Total,
+            limit: bounds.total,
+        };
+        let result = timeout_at(self.shared.deadline, exchange)
+            .await
+            .unwrap_or(Err(total));
+        result.inspect_err(|error| record.failed(error.clone()))
+    }
+
+    fn open_record<B>(&self, request: &Request<B>) -> Result<Record, Error> {
+        let url = match Target::parse(request.uri()) {
+            Ok(target) => printable(&format!("{}{}", target.origin(), request.uri().path())),
+            Err(_) => "(refused)".to_owned(),
+        };
+        let mut records = self
+            .shared
+            .records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let limit = self.shared.bounds.requests;
+        if records.len() >= limit {
+            return Err(Error::TooManyRequests { limit });
+        }
+        let record = Record::new(request.method().clone(), url);
+        records.push(record.clone());
+        let outlived = records.len().checked_sub(KEPT_BODIES + 1);
+        if let Some(outlived) = outlived.and_then(|index| records.get(index)) {
+            outlived.forget_body();
+        }
+        Ok(record)
+    }
+
+    async fn exchange<B>(
+        &self,
+        request: Request<B>,
+        bounds: Bounds,
+        record: &Record,
+    ) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let pool = &self.shared.pool;
+        let mut request = prepare(pool, request)?;
+        let mut captured = capture_connection(&mut request);
+        let answer = DIAL_BOUNDS.scope(bounds, pool.http.request(request));
+        let mut answer = pin!(answer);
+
+        // First until there is a connection, new or pooled, then until there is a head.
+        // The connector bounds its phases itself; the sum only bounds what hyper does
+        // around them, e.g. waiting for a connection that another request is making.
+        let dialling = bounds.resolve + bounds.connect + bounds.tls;
+        let connected = async {
+            tokio::select! {
+                biased;
+                answer = &mut answer => Some(answer),
+                () = note_remote(&mut captured, record) => None,
+            }
+        };
+        let answer = match within(Phase::Connect, dialling, connected).await? {
+            Some(answer) => answer,
+            None => within(Phase::FirstByte, bounds.first_byte, answer).await?,
+        };
+        let answer = answer.map_err(|error| Error::from_client(&error))?;
+
+        let (mut head, body) = answer.into_parts();
+        if let Some(Remote(remote)) = head.extensions.get() {
+            record.connected(*remote);
+        }
+        head.extensions = Extensions::new();
+        let size: usize = head
+            .headers
+            .iter()
+            .map(|(n, v)| n.as_str().len() + v.len())
+            .sum();
+        if size > bounds.header_bytes {
+            return Err(Error::HeadersTooLarge {
+                limit: bounds.header_bytes,
+            });
+        }
+        record.answered(&head);
+        let body = Body::new(
+            body,
+            record.clone(),
+            bounds,
+            self.shared.deadline,
+            Arc::clone(&self.shared.bytes),
+        );
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Judges a request and puts it into the form that is sent.
+fn prepare<B>(pool: &Pool, request: Request<B>) -> Result<Request<RequestBody>, Error>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (mut head, body) = request.into_parts();
+    if head.method == Method::CONNECT {
+        return Err(Denied::Method {
+            method: head.method.to_string(),
+        }
+        .into());
+    }
+    let target = pool.connector.policy().judge_url(&head.uri)?;
+    head.uri = target
+        .with_path_of(&head.uri)
+        .map_err(|error| Error::Request {
+            message: error.to_string(),
+        })?;
+    head.version = Version::HTTP_11;
+    head.headers.remove(HOST);
+    Ok(Request::from_parts(
+        head,
+        body.map_err(Into::into).boxed_unsync(),
+    ))
+}
+
+/// Waits until the request has a connection and writes down to whom.
+async fn note_remote(
+    captured: &mut hyper_util::client::legacy::connect::CaptureConnection,
+    record: &Record,
+) {
+    let mut extras = Extensions::new();
+    if let Some(connected) = captured.wait_for_connection_metadata().await.as_ref() {
+        connected.get_extras(&mut extras);
+    }
+    if let Some(Remote(remote)) = extras.get() {
+        record.connected(*remote);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("bounds", &self.shared.bounds)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Whom to trust, and how to shake hands.
+//!
+//! Roots are the platform's (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded) plus those
+//! of one PEM file. Reading the platform's takes 5 to 10 ms, so it is done once for the
+//! process, off the runtime's threads, and only when `https` is dialled for the first
+//! time. The PEM file is read when a client is made, so that a wrong one is an error at
+//! load; its content, not its name, decides which roots are the same.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::error::{Error, TlsFault, find, words};
+use crate::host::Host;
+
+/// Whom to trust.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// A PEM file of further roots, beside the platform's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// SHA-256 of the PEM file; none without one.
+pub(crate) type RootsId = Option<[u8; 32]>;
+
+/// One set of roots: what to add to the platform's, and what was made of it.
+pub(crate) struct Roots {
+    platform: Arc<OnceCell<RootCertStore>>,
+    extra: RootCertStore,
+    verifier: OnceCell<Arc<WebPkiServerVerifier>>,
+}
+
+/// Every set of roots in use.
+#[derive(Default)]
+pub(crate) struct RootsCache {
+    platform: Arc<OnceCell<RootCertStore>>,
+    sets: Mutex<HashMap<RootsId, Weak<Roots>>>,
+}
+
+impl RootsCache {
+    /// Reads the PEM file, if there is one.
+    pub(crate) fn get(&self, tls: &Tls) -> Result<(RootsId, Arc<Roots>), Error> {
+        let (id, extra) = match &tls.ca_file {
+            None => (None, RootCertStore::empty()),
+            Some(path) => {
+                let wrong = |message: String| Error::Roots {
+                    message: format!("{}: {message}", path.display()),
+                };
+                let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                let extra = parse(&pem).map_err(wrong)?;
+                (Some(Sha256::digest(&pem).into()), extra)
+            }
+        };
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sets.get(&id).and_then(Weak::upgrade) {
+            return Ok((id, known));
+        }
+        sets.retain(|_, set| set.strong_count() > 0);
+        let platform = Arc::clone(&self.platform);
+        let roots = Arc::new(Roots {
+            platform,
+            extra,
+            verifier: OnceCell::new(),
+        });
+        sets.insert(id, Arc::downgrade(&roots));
+        Ok((id, roots))
+    }
+}
+
+fn parse(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("no certificate in it".to_owned());
+    }
+    Ok(roots)
+}
+
+/// The platform's roots. What of them cannot be parsed is left out, as everyone does;
+/// that there are none at all is for the caller to mind.
+async fn platform() -> Result<RootCertStore, Error> {
+    let load = || {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        roots
+    };
+    tokio::task::spawn_blocking(load)
+        .await
+        .map_err(|error| Error::Roots {
+            message: error.to_string(),
+        })
+}
+
+impl Roots {
+    async fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let build = || async {
+            let mut roots = self.platform.get_or_try_init(platform).await?.clone();
+            roots.extend(self.extra.roots.iter().cloned());
+            if roots.is_empty() {
+                let message = "the platform has no root certificates, and no file names any";
+                return Err(Error::Roots {
+                    message: message.to_owned(),
+                });
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+                .build()
+                .map_err(|error| Error::Roots {
+                    message: error.to_string(),
+                })
+        };
+        self.verifier.get_or_try_init(build).await.cloned()
+    }
+
+    /// A connector of its own for each pool, over the shared verifier: session tickets
+    /// stay within the pool. HTTP/2 is offered before HTTP/1.1.
+    pub(crate) async fn connector(&self) -> Result<TlsConnector, Error> {
+        let verifier = self.verifier().await?;
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Roots {
+                message: error.to_string(),
+            })?
+            .with_webpki_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// Ours is named rather than taken from the process's default, which others may set.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Shakes hands over a connection to that host, which the certificate must name.
+pub(crate) async fn handshake(
+    connector: &TlsConnector,
+    host: &Host,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, Error> {
+    let name = match host {
+        Host::Address(address) => ServerName::from(*address),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Error::Tls {
+            host: host.to_string(),
+            fault: TlsFault::Certificate,
+            message: error.to_string(),
+        })?,
+    };
+    connector
+        .connect(name, tcp)
+        .await
+        .map_err(|error| Error::Tls {
+            host: host.to_string(),
+            fault: fault(&error),
+            message: words(&error),
+        })
+}
+
+fn fault(error: &io::Error) -> TlsFault {
+    match find::<rustls::Error>(error as &(dyn StdError + 'static)) {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            TlsFault::Certificate
+        }
+        Some(rustls::Error::AlertReceived(_)) => TlsFault::Alert,
+        Some(_) => TlsFault::Protocol,
+        None => TlsFault::Closed,
+    }
+}

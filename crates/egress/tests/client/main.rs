@@ -1,0 +1,16 @@
+//! The client against real servers on loopback: what arrives, what is refused, what is
+//! cut off, and which connections are shared.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod answers;
+mod limits;
+mod pools;
+mod refusals;
+mod support;
+mod tls;
