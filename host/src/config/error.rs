@@ -1,0 +1,96 @@
+//! What is wrong with a configuration, said so that a person can mend it: which key,
+//! in which file and line, what is wrong, and what would be right.
+//!
+//! All problems that can be found in one reading are reported together. No message
+//! repeats a value, because a secret may stand in the wrong place; names are repeated.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::at::At;
+
+/// Why a configuration was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file is no configuration of any format: by its name, its size or its bytes.
+    #[error("{}: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The file was read and its content is wrong. Printed one problem a line.
+    #[error("{0}")]
+    Invalid(Problems),
+}
+
+impl ConfigError {
+    /// The problems one by one; empty when the file could not be read at all.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid(problems) => &problems.0,
+            Self::Read { .. } | Self::Format { .. } => &[],
+        }
+    }
+}
+
+/// Everything wrong with a configuration, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub(super) Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong, or worth a warning. Printed as
+/// `file:line: key: what; remedy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where it stands.
+    pub at: At,
+    /// The key, e.g. `sources.contoso.region`; empty when a file as a whole is meant.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(at: At, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.at)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,69 @@
+//! The configuration: from a TOML, YAML or JSON file to settings that are right.
+//!
+//! It is separate because it alone reads what a person wrote. Everything below gets
+//! typed values and need not doubt them; this module owes the person an answer that
+//! names the key, the file, the line and the remedy, for as many mistakes at once as
+//! it can find.
+//!
+//! 1. `parse` turns the text into a `tree` whose nodes know their place.
+//! 2. Flags are laid over it ([`Document::override_source`]), later a tenant's entry.
+//! 3. `interpolate` replaces `${VAR}` in string values.
+//! 4. `decode` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
+//! 5. `check` judges how the parts fit together.
+//!
+//! Paths are relative to the working directory. Files are bounded in bytes, depth and
+//! aliases; loading reads no other file and no network.
+
+mod at;
+mod check;
+mod cloud;
+mod decode;
+mod document;
+mod error;
+mod interpolate;
+mod names;
+mod options;
+mod parse;
+mod path;
+mod report;
+mod sections;
+mod sink;
+mod source;
+mod suggest;
+mod time;
+mod transform;
+mod tree;
+mod values;
+
+use std::path::Path;
+
+pub use at::At;
+pub use cloud::{Api, Region};
+pub use document::Document;
+pub use error::{ConfigError, Problem, Problems};
+pub use interpolate::Env;
+pub use names::{ClientId, Name, TenantId};
+pub use options::Options;
+pub use parse::Format;
+pub use sections::{Config, Loaded};
+pub use sink::{Csv, Encoding, Sink, Target};
+pub use source::{Credential, Source, Timeouts};
+pub use time::TimeBound;
+pub use transform::{Processor, Transform};
+pub use tree::{Entry, Node, Table, Text, Value};
+pub use values::{BaseUrl, ByteSize, InvalidValue};
+
+/// Reads, decodes and checks a file. `env` looks up variables: [`process_env`], or a
+/// test's own.
+///
+/// # Errors
+/// When the file cannot be read, or with every problem that one reading finds.
+pub fn load(path: &Path, env: &Env<'_>) -> Result<Loaded, ConfigError> {
+    Document::read(path)?.decode(env)
+}
+
+/// The environment of this process. A value that is not Unicode counts as not set.
+#[must_use]
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

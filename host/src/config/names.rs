@@ -1,0 +1,123 @@
+//! Names: of the configuration's parts, of tenants and of applications.
+
+use std::str::FromStr;
+
+use super::values::{InvalidValue, as_text, deserialize_from_text};
+
+deserialize_from_text!(Name, TenantId, ClientId);
+as_text!(Name, TenantId, ClientId);
+
+/// The name of a source, a transform or a sink: letters, digits, `_` and `-`, at most
+/// 64, beginning with a letter or a digit. It stands in metric labels, file names and
+/// on the command line, where anything else would need quoting.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl FromStr for Name {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || text.len() > 64 || !text.chars().all(allowed) {
+            return Err(InvalidValue::new(
+                "is not a name; use letters, digits, _ and -, at most 64, a letter or digit first",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A directory (tenant): its GUID or one of its domain names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TenantId(String);
+
+impl FromStr for TenantId {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        if is_guid(text) || is_domain(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidValue::new(
+            "is not a tenant; write its directory id (a GUID) or a domain name such as contoso.onmicrosoft.com",
+        ))
+    }
+}
+
+/// An application (client): its GUID.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(String);
+
+impl FromStr for ClientId {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        if is_guid(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidValue::new(
+            "is not an application id; write its GUID",
+        ))
+    }
+}
+
+/// 8-4-4-4-12 hexadecimal digits.
+fn is_guid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    lengths == [8, 4, 4, 4, 12]
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Two or more labels of letters, digits and inner hyphens.
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_a_guid_or_a_domain() {
+        for text in [
+            "11111111-2222-3333-4444-555555555555",
+            "contoso.onmicrosoft.com",
+            "a-b.io",
+        ] {
+            assert!(text.parse::<TenantId>().is_ok(), "{text}");
+        }
+        for text in [
+            "common",
+            "",
+            "a..b",
+            "-a.com",
+            "a.com/",
+            "a.com ",
+            "../x.y",
+            "1111-2222",
+        ] {
+            assert!(text.parse::<TenantId>().is_err(), "{text}");
+        }
+        assert!("contoso.com".parse::<ClientId>().is_err());
+    }
+
+    #[test]
+    fn names_need_no_quoting_anywhere() {
+        assert!("a".parse::<Name>().is_ok() && "9-b_C".parse::<Name>().is_ok());
+        for text in ["", "-a", "a.b", "a b", "ä", "a/b", &"x".repeat(65)] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+    }
+}

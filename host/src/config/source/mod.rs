@@ -1,0 +1,106 @@
+//! A source: which service to ask, as whom, how often and for what.
+
+mod read;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub(super) use read::read;
+
+use super::cloud::Api;
+use super::names::{ClientId, TenantId};
+use super::options::Options;
+use super::time::TimeBound;
+use super::values::BaseUrl;
+use crate::{Secret, SecretFileError};
+
+/// The `type`s of source there are.
+pub(super) const TYPES: &[&str] = &["defender"];
+
+/// A configured source.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Source {
+    /// The component to run; none is the bundled one.
+    pub component: Option<PathBuf>,
+    /// What the component gets beside the settings below.
+    pub options: Options,
+    /// Which API `endpoint` speaks.
+    pub api: Api,
+    /// The base URL of the API.
+    pub endpoint: BaseUrl,
+    /// The base URL of the login service.
+    pub authority: BaseUrl,
+    /// The directory.
+    pub tenant_id: TenantId,
+    /// The application.
+    pub client_id: ClientId,
+    /// What proves that we are the application.
+    pub credential: Credential,
+    /// From the start of one poll to the start of the next.
+    pub scrape_interval: Duration,
+    /// Where a first run begins.
+    pub since: TimeBound,
+    /// Where to end; none is now.
+    pub until: Option<TimeBound>,
+    /// Only the most recent that many of a range.
+    pub limit: Option<NonZeroU32>,
+    /// Device groups; empty for all.
+    pub machine_groups: Vec<String>,
+    /// One device tag from the registry.
+    pub device_created_machine_tags: Option<String>,
+    /// Tags made in the portal.
+    pub cloud_created_machine_tags: Option<String>,
+    /// Special address ranges that may be reached nevertheless.
+    pub allow_addresses: Vec<IpNet>,
+    /// Certificates to trust beside the platform's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Bytes of one answer, decompressed.
+    pub max_response_bytes: u64,
+    /// How long each step of a request may take.
+    pub timeouts: Timeouts,
+}
+
+/// What proves to the login service who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credential {
+    /// The application's secret.
+    ClientSecret(Secret),
+    /// A file that holds it and nothing else; read anew whenever it is needed.
+    ClientSecretFile(PathBuf),
+}
+
+impl Credential {
+    /// The secret.
+    ///
+    /// # Errors
+    /// When it is in a file that cannot be used.
+    pub fn secret(&self) -> Result<Secret, SecretFileError> {
+        match self {
+            Self::ClientSecret(secret) => Ok(secret.clone()),
+            Self::ClientSecretFile(path) => Secret::read(path),
+        }
+    }
+}
+
+/// How long each step of a request may take; none leaves it to the client's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// To resolve a name.
+    pub resolve: Option<Duration>,
+    /// To connect.
+    pub connect: Option<Duration>,
+    /// To agree on TLS.
+    pub tls: Option<Duration>,
+    /// From the request's end to the answer's first byte.
+    pub first_byte: Option<Duration>,
+    /// Between two bytes of the answer.
+    pub between_bytes: Option<Duration>,
+    /// For all of it.
+    pub total: Option<Duration>,
+}

@@ -1,0 +1,285 @@
+//! A source's table, read and judged.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Credential, Source, Timeouts};
+use crate::Secret;
+use crate::config::cloud::{Api, Region};
+use crate::config::decode::decode;
+use crate::config::names::{ClientId, TenantId};
+use crate::config::options::Options;
+use crate::config::path::KeyPath;
+use crate::config::report::Report;
+use crate::config::time::TimeBound;
+use crate::config::tree::Node;
+use crate::config::values::{AddressRange, BaseUrl, ByteSize, Seconds};
+
+/// Seconds from the start of one poll to the start of the next.
+const DEFAULT_INTERVAL_SECS: u32 = 60;
+
+/// A day. The service answers for its last hours; asking more rarely is a mistake.
+const MAX_INTERVAL_SECS: u32 = 86_400;
+
+/// 35,000 detections at the 1,900 bytes that one has.
+const DEFAULT_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a 32-bit component can address.
+const MAX_RESPONSE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// The table as it is written, but for `type`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    component: Option<PathBuf>,
+    #[serde(default)]
+    options: Options,
+    #[serde(default)]
+    api: Api,
+    region: Option<Region>,
+    endpoint: Option<BaseUrl>,
+    authority: Option<BaseUrl>,
+    tenant_id: Option<TenantId>,
+    client_id: Option<ClientId>,
+    client_secret: Option<Secret>,
+    client_secret_file: Option<PathBuf>,
+    scrape_interval_secs: Option<u32>,
+    since: Option<TimeBound>,
+    until: Option<TimeBound>,
+    limit: Option<NonZeroU32>,
+    #[serde(default)]
+    machine_groups: Vec<String>,
+    device_created_machine_tags: Option<String>,
+    cloud_created_machine_tags: Option<String>,
+    #[serde(default)]
+    egress: RawEgress,
+    #[serde(default)]
+    tls: RawTls,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    timeouts: RawTimeouts,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawEgress {
+    #[serde(default)]
+    allow_addresses: Vec<AddressRange>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawTls {
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    max_response_bytes: Option<ByteSize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawTimeouts {
+    resolve_secs: Option<Seconds>,
+    connect_secs: Option<Seconds>,
+    tls_secs: Option<Seconds>,
+    first_byte_secs: Option<Seconds>,
+    between_bytes_secs: Option<Seconds>,
+    total_secs: Option<Seconds>,
+}
+
+impl From<RawTimeouts> for Timeouts {
+    fn from(raw: RawTimeouts) -> Self {
+        let time = |seconds: Option<Seconds>| seconds.map(|seconds| seconds.0);
+        Self {
+            resolve: time(raw.resolve_secs),
+            connect: time(raw.connect_secs),
+            tls: time(raw.tls_secs),
+            first_byte: time(raw.first_byte_secs),
+            between_bytes: time(raw.between_bytes_secs),
+            total: time(raw.total_secs),
+        }
+    }
+}
+
+/// Reads the source that stands at `path`, whose `type` is known already.
+pub(in crate::config) fn read(
+    node: &Node,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<Source> {
+    let raw: Raw = decode(node, path, &["type"], report)?;
+    check_values(&raw, path, report);
+    let place = place(&raw, path, report);
+    let tenant_id = required(raw.tenant_id, "tenant_id", path, report);
+    let client_id = required(raw.client_id, "client_id", path, report);
+    let credential = credential(raw.client_secret, raw.client_secret_file, path, report);
+    let (endpoint, authority) = place?;
+    Some(Source {
+        component: raw.component,
+        options: raw.options,
+        api: raw.api,
+        endpoint,
+        authority,
+        tenant_id: tenant_id?,
+        client_id: client_id?,
+        credential: credential?,
+        scrape_interval: Duration::from_secs(
+            raw.scrape_interval_secs
+                .unwrap_or(DEFAULT_INTERVAL_SECS)
+                .into(),
+        ),
+        since: raw.since.unwrap_or_else(TimeBound::two_hours_back),
+        until: raw.until,
+        limit: raw.limit,
+        machine_groups: raw.machine_groups,
+        device_created_machine_tags: raw.device_created_machine_tags,
+        cloud_created_machine_tags: raw.cloud_created_machine_tags,
+        allow_addresses: raw
+            .egress
+            .allow_addresses
+            .iter()
+            .map(|range| range.0)
+            .collect(),
+        ca_file: raw.tls.ca_file,
+        max_response_bytes: raw
+            .limits
+            .max_response_bytes
+            .map_or(DEFAULT_RESPONSE_BYTES, |size| size.0),
+        timeouts: raw.timeouts.into(),
+    })
+}
+
+fn required<T>(value: Option<T>, key: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<T> {
+    if value.is_none() {
+        report.error(&path.key(key), "is missing; add it");
+    }
+    value
+}
+
+/// The endpoint and the authority: by region, or both as they are written.
+fn place(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) -> Option<(BaseUrl, BaseUrl)> {
+    match (raw.region, &raw.endpoint, &raw.authority) {
+        (Some(region), None, None) => match region.base_urls(raw.api) {
+            Ok(urls) => Some(urls),
+            Err(error) => {
+                report.error(&path.key("region"), error.to_string());
+                None
+            }
+        },
+        (Some(_), ..) => {
+            report.error(
+                &path.key("region"),
+                "stands beside endpoint or authority; keep region, or those two",
+            );
+            None
+        }
+        (None, Some(endpoint), Some(authority)) => Some((endpoint.clone(), authority.clone())),
+        (None, Some(_), None) => {
+            report.error(&path.key("authority"), "is missing; it goes with endpoint");
+            None
+        }
+        (None, None, Some(_)) => {
+            report.error(&path.key("endpoint"), "is missing; it goes with authority");
+            None
+        }
+        (None, None, None) => {
+            let message =
+                "is missing; add it (eu, us, uk, gcc, gcc-high or dod), or endpoint and authority";
+            report.error(&path.key("region"), message);
+            None
+        }
+    }
+}
+
+fn credential(
+    secret: Option<Secret>,
+    file: Option<PathBuf>,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<Credential> {
+    match (secret, file) {
+        (Some(secret), None) => Some(Credential::ClientSecret(secret)),
+        (None, Some(file)) => Some(Credential::ClientSecretFile(file)),
+        (Some(_), Some(_)) => {
+            let message = "stands beside client_secret; keep one of the two";
+            report.error(&path.key("client_secret_file"), message);
+            None
+        }
+        (None, None) => {
+            let message = "is missing; add it as \"${VARIABLE}\", or add client_secret_file";
+            report.error(&path.key("client_secret"), message);
+            None
+        }
+    }
+}
+
+/// What a type alone does not say.
+fn check_values(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) {
+    let interval = raw.scrape_interval_secs.unwrap_or(DEFAULT_INTERVAL_SECS);
+    if !(1..=MAX_INTERVAL_SECS).contains(&interval) {
+        let message = format!("must be from 1 to {MAX_INTERVAL_SECS} (a day)");
+        report.error(&path.key("scrape_interval_secs"), message);
+    }
+    let size = raw
+        .limits
+        .max_response_bytes
+        .map_or(DEFAULT_RESPONSE_BYTES, |size| size.0);
+    if !(1..=MAX_RESPONSE_BYTES).contains(&size) {
+        let message = "must be from 1 byte to 4 GiB, which is all a component can hold";
+        report.error(&path.dotted("limits.max_response_bytes"), message);
+    }
+    let since = raw.since.unwrap_or_else(TimeBound::two_hours_back);
+    let reversed = match (since, raw.until) {
+        (TimeBound::At(since), Some(TimeBound::At(until))) => since >= until,
+        (TimeBound::Back(since), Some(TimeBound::Back(until))) => since <= until,
+        _ => false,
+    };
+    if reversed {
+        report.error(
+            &path.key("until"),
+            "is not after since; make it later, or leave it out",
+        );
+    }
+    for (index, group) in raw.machine_groups.iter().enumerate() {
+        let at = path.key("machine_groups").index(index);
+        if group.is_empty() {
+            report.error(&at, "is empty; write a group's name or remove it");
+        } else if raw
+            .machine_groups
+            .iter()
+            .take(index)
+            .any(|other| other == group)
+        {
+            report.error(&at, "stands there twice; remove one");
+        }
+    }
+    let empty = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+    };
+    let no_text = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+    for (key, is_empty) in [
+        ("component", empty(&raw.component)),
+        ("client_secret_file", empty(&raw.client_secret_file)),
+        ("tls.ca_file", empty(&raw.tls.ca_file)),
+        (
+            "device_created_machine_tags",
+            no_text(&raw.device_created_machine_tags),
+        ),
+        (
+            "cloud_created_machine_tags",
+            no_text(&raw.cloud_created_machine_tags),
+        ),
+    ] {
+        if is_empty {
+            report.error(&path.dotted(key), "is empty; set it or remove it");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A type for what must not be seen: client secrets and tokens.
+//!
+//! It exists so that a secret cannot reach a log, an error or a terminal by accident:
+//! `Debug` and `Display` print `***`, there is no `Serialize`, and the bytes are
+//! zeroed on drop. The one way to the value is [`Secret::expose`], so that a search
+//! for that word lists every place that touches one.
+//!
+//! It does not defend against someone who can read this process's memory.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The longest secret that is read from a file, in bytes. The login service's
+/// secrets have about 40, its tokens a few thousand.
+pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+
+/// A secret value: zeroed on drop, printed as `***`.
+///
+/// ```
+/// let secret = watchbell::Secret::new("hunter2".to_owned());
+/// assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+/// assert_eq!(secret.expose(), "hunter2");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the value over; no copy of it stays behind.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// The value itself, for the request that needs it and for nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a file that holds one secret. One line end at its end is not part of it,
+    /// since editors and `echo` add one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is empty, is longer than [`MAX_SECRET_BYTES`],
+    /// or holds something other than text.
+    pub fn read(path: &Path) -> Result<Self, SecretFileError> {
+        let fail = |reason| SecretFileError {
+            path: path.to_owned(),
+            reason,
+        };
+        // Room for all of it at once: growing would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 1));
+        let limit = u64::try_from(MAX_SECRET_BYTES + 1).unwrap_or(u64::MAX);
+        File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(|error| fail(error.to_string()))?;
+        if bytes.len() > MAX_SECRET_BYTES {
+            return Err(fail(format!("is longer than {MAX_SECRET_BYTES} bytes")));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| fail("is not UTF-8 text".to_owned()))?;
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return Err(fail("is empty".to_owned()));
+        }
+        if line.contains(char::is_control) {
+            return Err(fail(
+                "holds more than one line or a control character".to_owned(),
+            ));
+        }
+        Ok(Self::new(line.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A file that should hold a secret and does not. Never says what it holds.
+#[derive(Debug, thiserror::Error)]
+#[error("secret file {}: {reason}", path.display())]
+#[non_exhaustive]
+pub struct SecretFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<Secret, SecretFileError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        Secret::read(file.path())
+    }
+
+    #[test]
+    fn one_line_end_is_not_part_of_the_secret_and_spaces_are() {
+        assert_eq!(read(b"s3cret\n").unwrap().expose(), "s3cret");
+        assert_eq!(read(b"s3cret\r\n").unwrap().expose(), "s3cret");
+        assert_eq!(read(b" s3cret ").unwrap().expose(), " s3cret ");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_being_shown() {
+        let long = vec![b'x'; MAX_SECRET_BYTES + 1];
+        for content in [&b""[..], b"\n", b"marked\nmarked", b"marked\xff", &long] {
+            let message = read(content).unwrap_err().to_string();
+            assert!(message.starts_with("secret file "), "{message}");
+            assert!(!message.contains("marked"), "{message}");
+        }
+    }
+}
