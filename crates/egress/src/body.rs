@@ -17,7 +17,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, after};
 use crate::error::{Error, Phase};
 use crate::exchange::Record;
 
@@ -100,7 +100,7 @@ impl Body {
     /// Nothing to read: has it lasted too long?
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let due = (since + self.bounds.between_bytes).min(self.deadline);
+        let due = after(since, self.bounds.between_bytes).min(self.deadline);
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
         }

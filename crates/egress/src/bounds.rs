@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// The most that [`Bounds::header_bytes`] can be, in bytes, whatever it says: a
 /// connection is shared between sessions, and its read buffer is this large.
 pub const MAX_HEADER_BYTES: usize = 256 * 1024;
@@ -92,4 +94,10 @@ impl Bounds {
             ..self
         }
     }
+}
+
+/// That long after an instant; a duration that no clock can hold is a year.
+pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    start.checked_add(duration).unwrap_or_else(|| start + YEAR)
 }

@@ -26,7 +26,8 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, after};
+use crate::denied::Denied;
 use crate::error::{Error, Phase};
 use crate::host::Host;
 use crate::policy::{Policy, Scheme, Target};
@@ -129,19 +130,32 @@ impl Shared {
         )
         .await?
         .map_err(|error| dns(error.to_string()))?;
-        let mut refused = None;
-        let mut good = Vec::with_capacity(found.len());
-        for address in found {
-            match self.policy.judge_target_address(target, address.ip()) {
-                Ok(()) => good.push(address),
-                Err(denied) => refused = refused.or(Some(denied)),
-            }
+        let good = judged(&self.policy, target, found)?;
+        if good.is_empty() {
+            return Err(dns("it has no addresses".to_owned()));
         }
-        match refused {
-            _ if !good.is_empty() => Ok(good),
-            Some(denied) => Err(denied.into()),
-            None => Err(dns("it has no addresses".to_owned())),
+        Ok(good)
+    }
+}
+
+/// Of a name's addresses those that may be dialled; if none of them may, the first
+/// refusal.
+fn judged(
+    policy: &Policy,
+    target: &Target,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Denied> {
+    let mut refused = None;
+    let mut good = Vec::with_capacity(found.len());
+    for address in found {
+        match policy.judge_target_address(target, address.ip()) {
+            Ok(()) => good.push(address),
+            Err(denied) => refused = refused.or(Some(denied)),
         }
+    }
+    match refused {
+        Some(denied) if good.is_empty() => Err(denied),
+        _ => Ok(good),
     }
 }
 
@@ -151,7 +165,7 @@ async fn connect(
     addresses: &[SocketAddr],
     limit: Duration,
 ) -> Result<(TcpStream, SocketAddr), Error> {
-    let end = Instant::now() + limit;
+    let end = after(Instant::now(), limit);
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut failed = Error::TimedOut {
         phase: Phase::Connect,
@@ -191,3 +205,6 @@ pub(crate) async fn within<F: Future>(
         .await
         .map_err(|_| Error::TimedOut { phase, limit })
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,10 +53,11 @@ impl Egress {
     }
 
     /// The client for that policy and those roots. Reads the CA file, if one is named,
-    /// which is the only error: [`Error::Roots`].
+    /// which is the only error: [`Error::Roots`]; a file that has changed since makes
+    /// another client with another pool.
     ///
-    /// The pool outlives the client by the time that an idle connection is kept, so that
-    /// asking again for each call costs a hash and finds the connections.
+    /// The pool outlives the client for as long as an idle connection is kept, so a
+    /// caller may keep the client or ask again; both find the connections.
     pub fn client(&self, policy: Policy, tls: &Tls) -> Result<Client, Error> {
         let (id, roots) = self.shared.roots.get(tls)?;
         let key = (policy, id);

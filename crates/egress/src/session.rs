@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::Body;
-use crate::bounds::{Asked, Bounds};
+use crate::bounds::{Asked, Bounds, after};
 use crate::client::{BoxError, Pool, RequestBody};
 use crate::connect::{DIAL_BOUNDS, within};
 use crate::denied::{Denied, printable};
@@ -48,7 +48,7 @@ impl Session {
         let shared = Shared {
             pool,
             bounds,
-            deadline: Instant::now() + bounds.total,
+            deadline: after(Instant::now(), bounds.total),
             bytes: Arc::default(),
             records: Mutex::default(),
         };
@@ -133,7 +133,10 @@ impl Session {
         // First until there is a connection, new or pooled, then until there is a head.
         // The connector bounds its phases itself; the sum only bounds what hyper does
         // around them, e.g. waiting for a connection that another request is making.
-        let dialling = bounds.resolve + bounds.connect + bounds.tls;
+        let dialling = bounds
+            .resolve
+            .saturating_add(bounds.connect)
+            .saturating_add(bounds.tls);
         let connected = async {
             tokio::select! {
                 biased;

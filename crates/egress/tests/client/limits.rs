@@ -93,7 +93,6 @@ async fn a_byte_at_a_time_is_ended_by_the_total() {
     let server = endless("x", start, Duration::from_millis(2)).await;
     let bounds = Bounds {
         total: SHORT * 3,
-        between_bytes: SHORT * 2,
         ..Bounds::default()
     };
     let error = get(&server.client().session(bounds), &server.url("/"))
@@ -106,7 +105,7 @@ async fn a_byte_at_a_time_is_ended_by_the_total() {
 async fn a_reader_that_takes_its_time_is_not_timed_out() {
     let server = Server::answering(ok(&"x".repeat(3_000_000))).await;
     let session = server.client().session(Bounds {
-        between_bytes: SHORT,
+        between_bytes: SHORT * 10,
         ..Bounds::default()
     });
     let mut body = send(&session, &server.url("/")).await.unwrap().into_body();
@@ -118,7 +117,7 @@ async fn a_reader_that_takes_its_time_is_not_timed_out() {
         .into_data()
         .unwrap()
         .len();
-    tokio::time::sleep(SHORT * 2).await;
+    tokio::time::sleep(SHORT * 20).await;
     while let Some(frame) = body.frame().await {
         bytes += frame.unwrap().into_data().unwrap().len();
     }
@@ -129,11 +128,11 @@ async fn a_reader_that_takes_its_time_is_not_timed_out() {
 async fn the_total_covers_all_requests_of_a_session() {
     let server = Server::answering(ok("x")).await;
     let session = server.client().session(Bounds {
-        total: SHORT,
+        total: SHORT * 10,
         ..Bounds::default()
     });
     get(&session, &server.url("/")).await.unwrap();
-    tokio::time::sleep(SHORT).await;
+    tokio::time::sleep(SHORT * 10).await;
     let error = send(&session, &server.url("/")).await.unwrap_err();
     assert_eq!(phase(&error), Phase::Total);
 }
@@ -299,4 +298,39 @@ async fn dropping_the_request_closes_the_connection() {
         what = heard.recv() => assert_eq!(what, Some("asked")),
     }
     assert_eq!(heard.recv().await, Some("closed"));
+}
+
+#[tokio::test]
+async fn bounds_that_no_clock_can_hold_are_no_bounds() {
+    let server = Server::answering(ok("x")).await;
+    let max = Duration::MAX;
+    let bounds = Bounds {
+        resolve: max,
+        connect: max,
+        tls: max,
+        first_byte: max,
+        between_bytes: max,
+        total: max,
+        response_bytes: u64::MAX,
+        header_bytes: usize::MAX,
+        requests: usize::MAX,
+    };
+    get(&server.client().session(bounds), &server.url("/"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn endless_trailers_are_no_answer() {
+    let start = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
+    let server = endless(
+        "x: 0123456789abcdef0123456789abcdef\r\n",
+        start,
+        Duration::ZERO,
+    )
+    .await;
+    let session = server.session();
+    get(&session, &server.url("/")).await.unwrap_err();
+    let [exchange] = session.exchanges().try_into().unwrap();
+    assert_eq!((exchange.bytes, exchange.complete), (1, false));
 }
