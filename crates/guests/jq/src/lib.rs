@@ -1,1 +1,46 @@
-//! The jq processor component.
+//! The jq processor component: a filter over each detection.
+//!
+//! The filter sees a detection as jq sees any JSON value. Its outputs are the alerts
+//! that go on: none drops the detection, several make several, and each must be an
+//! object. An output that is the detection itself, as of `select(…)`, goes on untouched,
+//! byte for byte. Any other is written anew on one line, its repeated members gone, and
+//! its envelope is read again from what was written: a filter that changes `Severity`
+//! changes what the alert is routed by, and one that makes two of one and keeps `FullId`
+//! makes two alerts with one identity, of which a later deduplication keeps one. That is
+//! its author's to decide.
+//!
+//! The language is jq as jaq speaks it, without what is not a function of the detection
+//! alone: the clock, the environment, other input, side output, ending the program.
+//!
+//! | module | |
+//! |---|---|
+//! | `processor` | `check` and `process`, the two functions of the contract |
+//! | `options` | what a user may set |
+//! | `filter` | compiling and running |
+//! | `fault` | where a filter is wrong |
+//! | `refused` | what a filter may not use |
+//! | `unchanged` | whether an output is the input |
+//! | `write` | a value as JSON |
+//! | `budget`, `complexity`, `depth` | bounds |
+//! | `component` | the component's exports, on WebAssembly only |
+
+mod budget;
+mod complexity;
+#[cfg(target_arch = "wasm32")]
+mod component;
+mod depth;
+mod error;
+mod fault;
+mod filter;
+mod options;
+mod processor;
+mod refused;
+mod unchanged;
+mod write;
+
+pub use budget::GROWTH_BYTES;
+pub use complexity::MAX_OPERATORS;
+pub use error::PluginError;
+pub use filter::MAX_MESSAGE_BYTES;
+pub use options::MAX_FILTER_BYTES;
+pub use processor::{check, process};
