@@ -4,6 +4,7 @@
 //! `i` is computed when it is asked for; so a million cost no more memory than
 //! one, and a test can compute what the service must have served.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use chrono::{DateTime, Utc};
 use crate::config::Config;
 use crate::error::Error;
 use crate::random::{Random, Share, hash, hash_text, mix};
+use crate::shape::{Shape, members};
 use crate::slot::{Filling, Template};
-use crate::stories::{STORIES, Shape, members};
+use crate::stories::STORIES;
 use crate::text::{self, DOTNET_1970, SECOND, digits, push_number};
 use crate::timeline::Timeline;
 use crate::world::{Machine, machines};
@@ -54,6 +56,14 @@ struct Shared {
     of_2017: Share,
     older: Share,
     nulls: Share,
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One detection, written out.

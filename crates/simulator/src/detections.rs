@@ -42,10 +42,11 @@ pub(crate) struct Selection {
 pub(crate) fn ask<B>(state: &State, request: &Request<B>, id: &str, now: i64) -> Asked {
     let claims = bearer(request).map(|token| token::verify(state, token, now));
     let tenant = match &claims {
-        Some(Ok(claims) | Err(Denied::Expired(claims))) => Some(claims.tid.clone()),
+        Some(Ok(claims)) => Some(claims.tid.clone()),
+        Some(Err(Denied::Expired(claims))) => Some(claims.tid.clone()),
         _ => None,
     };
-    let outcome = select(state, request, claims, id, now).map_err(Box::new);
+    let outcome = select(state, request, claims, id, now);
     Asked { tenant, outcome }
 }
 
@@ -55,50 +56,37 @@ fn select<B>(
     claims: Option<Result<Claims, Denied>>,
     id: &str,
     now: i64,
-) -> Result<Selection, Answer> {
+) -> Result<Selection, Box<Answer>> {
+    let refuse = |status, code, message: &str| Box::new(refusal::api(status, code, message, id));
     if request.method() != Method::GET {
-        let mut refusal = refusal::api(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            "Only GET is supported.",
-            id,
-        );
-        refusal
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("GET"));
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let mut refusal = refuse(status, "MethodNotAllowed", "Only GET is supported.");
+        let get = HeaderValue::from_static("GET");
+        refusal.headers_mut().insert(header::ALLOW, get);
         return Err(refusal);
     }
-    let claims = match claims {
-        Some(Ok(claims)) => claims,
+    let (tenant, message) = match &claims {
+        Some(Ok(claims)) => (claims.tid.as_str(), None),
         Some(Err(Denied::Expired(claims))) => {
-            return Err(unauthorized(
-                &claims.tid,
-                "The access token has expired.",
-                id,
-            ));
+            (claims.tid.as_str(), Some("The access token has expired."))
         }
-        Some(Err(Denied::Invalid)) => {
-            return Err(unauthorized("common", "The access token is not valid.", id));
-        }
-        None => return Err(unauthorized("common", "The access token is missing.", id)),
+        Some(Err(Denied::Invalid)) => ("common", Some("The access token is not valid.")),
+        None => ("common", Some("The access token is missing.")),
     };
-    if claims.roles.is_empty() {
+    if let Some(message) = message {
+        let mut refusal = refuse(StatusCode::UNAUTHORIZED, "Unauthorized", message);
+        challenge(&mut refusal, tenant, message);
+        return Err(refusal);
+    }
+    if !matches!(&claims, Some(Ok(claims)) if !claims.roles.is_empty()) {
         let message =
             "Missing application roles. API required roles: Alert.Read.All, application roles: .";
-        return Err(refusal::api(
-            StatusCode::FORBIDDEN,
-            "Forbidden",
-            message,
-            id,
-        ));
+        return Err(refuse(StatusCode::FORBIDDEN, "Forbidden", message));
     }
-    let query = Query::parse(
-        request.uri().query().unwrap_or(""),
-        now,
-        &state.config.bounds,
-    )
-    .map_err(|message| refusal::api(StatusCode::BAD_REQUEST, "BadRequest", &message, id))?;
-    Ok(Selection::new(state.catalog(&claims.tid), query, now))
+    let query = request.uri().query().unwrap_or("");
+    let query = Query::parse(query, now, &state.config.bounds)
+        .map_err(|message| refuse(StatusCode::BAD_REQUEST, "BadRequest", &message))?;
+    Ok(Selection::new(state.catalog(tenant), query, now))
 }
 
 impl Selection {
@@ -242,8 +230,8 @@ fn bearer<B>(request: &Request<B>) -> Option<&str> {
         .then_some(token.trim())
 }
 
-fn unauthorized(tenant: &str, message: &str, id: &str) -> Answer {
-    let mut refusal = refusal::api(StatusCode::UNAUTHORIZED, "Unauthorized", message, id);
+/// Adds what a 401 of this API tells: where to get a token, and why.
+fn challenge(refusal: &mut Answer, tenant: &str, message: &str) {
     let challenge = format!(
         "Bearer authorization_uri=\"https://login.windows.net/{tenant}/oauth2/authorize\", error=\"invalid_token\", error_description=\"{message}\""
     );
@@ -252,5 +240,4 @@ fn unauthorized(tenant: &str, message: &str, id: &str) -> Answer {
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, challenge);
     }
-    refusal
 }

@@ -7,7 +7,7 @@
 //! string.
 
 use crate::random::Random;
-use crate::stories::Value;
+use crate::shape::Value;
 use crate::text::{base64_10, base64_char, hex8, push_instant, push_number};
 use crate::world::Machine;
 

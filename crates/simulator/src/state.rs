@@ -56,7 +56,7 @@ pub struct Stats {
     pub connections: u64,
     /// Requests for tokens.
     pub token_requests: u64,
-    /// Tokens issued.
+    /// Those that were answered with 200.
     pub tokens_issued: u64,
     /// Requests for detections.
     pub detection_requests: u64,
@@ -189,6 +189,9 @@ impl State {
             Stage::Detections => &self.counters.detection_requests,
         };
         stage.fetch_add(1, Ordering::Relaxed);
+        if exchange.stage == Stage::Token && exchange.status == 200 {
+            self.counters.tokens_issued.fetch_add(1, Ordering::Relaxed);
+        }
         if exchange.status >= 400 {
             self.counters.refusals.fetch_add(1, Ordering::Relaxed);
         }

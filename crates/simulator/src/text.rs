@@ -35,14 +35,18 @@ pub(crate) fn digits<const N: usize>(mut value: u64) -> [u8; N] {
 }
 
 /// Appends `value` in decimal without leading zeros.
-pub(crate) fn push_number(out: &mut Vec<u8>, value: u64) {
-    let all = digits::<20>(value);
-    let zeros = all
-        .iter()
-        .take(19)
-        .take_while(|digit| **digit == b'0')
-        .count();
-    out.extend_from_slice(all.get(zeros..).unwrap_or(&all));
+pub(crate) fn push_number(out: &mut Vec<u8>, mut value: u64) {
+    let mut all = [b'0'; 20];
+    let mut begins = all.len();
+    for digit in all.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        begins -= 1;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(all.get(begins..).unwrap_or(&all));
 }
 
 /// Eight hexadecimal digits; `upper` chooses A-F over a-f.
@@ -122,7 +126,7 @@ pub(crate) fn push_instant(out: &mut Vec<u8>, ticks: i64) {
         text[20], text[21], text[22], text[23], text[24], text[25], text[26],
     ] = digits::<7>(u64::from(fraction));
     let mut end = if fraction == 0 { 19 } else { text.len() };
-    while fraction != 0 && fraction % 10 == 0 {
+    while fraction != 0 && fraction.is_multiple_of(10) {
         fraction /= 10;
         end -= 1;
     }

@@ -38,7 +38,7 @@ pub(crate) struct Claims {
 #[derive(Debug)]
 pub(crate) enum Denied {
     /// Its time is over, or it was voided.
-    Expired(Claims),
+    Expired(Box<Claims>),
     /// It is none of ours.
     Invalid,
 }
@@ -54,13 +54,10 @@ pub(crate) struct Ask<'a> {
 /// The answer to a request for a token.
 pub(crate) fn issue(state: &State, ask: &Ask<'_>, id: &str, now: i64) -> Answer {
     match granted(&state.config, ask) {
-        Ok((client, resource)) => {
-            state.counters.tokens_issued.fetch_add(1, Ordering::Relaxed);
-            refusal::json(
-                StatusCode::OK,
-                &token(state, client, &resource, ask.tenant, now / SECOND),
-            )
-        }
+        Ok((client, resource)) => refusal::json(
+            StatusCode::OK,
+            &token(state, client, &resource, ask.tenant, now / SECOND),
+        ),
         Err(refusal) => refusal.answer(id, now),
     }
 }
@@ -256,7 +253,7 @@ pub(crate) fn verify(state: &State, token: &str, now: i64) -> Result<Claims, Den
         .ok_or(Denied::Invalid)?;
     let claims: Claims = serde_json::from_slice(&claims).map_err(|_| Denied::Invalid)?;
     if now / SECOND >= claims.exp || claims.generation != state.generation.load(Ordering::Relaxed) {
-        return Err(Denied::Expired(claims));
+        return Err(Denied::Expired(Box::new(claims)));
     }
     Ok(claims)
 }

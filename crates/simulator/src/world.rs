@@ -23,13 +23,13 @@ const USERS: &[&str] = &[
     "t.nguyễn",
 ];
 const DOMAINS: &[(&str, &str)] = &[
-    ("CONTOSO", "corp.contoso.example"),
+    ("CONTOSO", "contoso.example"),
     ("FABRIKAM", "fabrikam.example"),
     ("VÄSTRA", "vastra.example"),
 ];
 const ROLES: &[&str] = &["w10", "w11", "srv", "sql", "kiosk", "dc"];
-const DEVICE_TAGS: &[&str] = &["", "Tier0", "Kiosk", "Lab"];
-const CLOUD_TAGS: &[&str] = &["", "Finance", "VIP;Finance", "Prüfstand;VIP"];
+const DEVICE_TAGS: &[&str] = &["", "", "Kiosk", "Lab"];
+const CLOUD_TAGS: &[&str] = &["", "", "Finance", "VIP;Finance", "", "Prüfstand;VIP"];
 
 /// One machine: its texts, ready to be copied into a JSON string.
 pub(crate) struct Machine {
@@ -92,6 +92,12 @@ impl Machine {
             (net >> 16) & 0xFFFF,
             (net >> 32) & 0xFFFF
         );
+        // One machine in three has sent no addresses.
+        let (ipv4, ipv6) = if number % 3 == 2 {
+            Default::default()
+        } else {
+            (ipv4, ipv6)
+        };
         let device: String = (0..5)
             .flat_map(|_| hex8((random.next() >> 32) as u32, false))
             .map(char::from)
