@@ -1,1 +1,27 @@
-//! A Defender detection as data: splitting an answer, the documented members, timestamps, identity.
+//! The detection as data: what the service sends, read without being respelt.
+//!
+//! No I/O, no clock, no threads: guests and the host use it alike.
+//!
+//! - [`split`] and [`Splitter`] cut an answer's body into [`Alert`]s: an envelope of the
+//!   few members that routing and deduplication need, around the object's own text.
+//! - [`check_object`] says whether a text is one JSON object on one line, which is what
+//!   the host asks of every guest.
+//! - [`Detection`] has the 50 documented members typed, for encoders and mappings.
+//! - [`Timestamp`] orders the service's instants as time.
+
+mod alert;
+mod canonical;
+mod detection;
+mod members;
+mod recover;
+mod scan;
+mod split;
+mod text;
+mod timestamp;
+
+pub use alert::{Alert, Fault, Severity, check_object};
+pub use detection::Value;
+pub use members::Detection;
+pub use scan::MAX_DEPTH;
+pub use split::{Malformed, Splitter, split};
+pub use timestamp::{NotATimestamp, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use watchbell_detection::Detection;
+use watchbell_detection::{Detection, Value};
 
 /// What begins a formula in a spreadsheet: the list of OWASP's "CSV Injection".
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n'];
@@ -13,21 +13,30 @@ pub(crate) fn text<'a>(
     name: &str,
     escape_formulas: bool,
 ) -> Cow<'a, str> {
-    let Some(json) = detection.get(name) else {
-        return Cow::Borrowed("");
+    let json = match detection.get(name) {
+        None => return Cow::Borrowed(""),
+        Some(Value::Text(text)) => return escaped(Cow::Borrowed(text), escape_formulas),
+        Some(Value::Integer(number)) => return Cow::Owned(number.to_string()),
+        Some(Value::Boolean(truth)) => return Cow::Borrowed(if truth { "true" } else { "false" }),
+        Some(Value::Other(raw)) => raw.get(),
     };
-    match json.get().as_bytes().first() {
+    match json.as_bytes().first() {
         Some(b'n') => Cow::Borrowed(""),
         Some(b'"') => {
-            let text: String = serde_json::from_str(json.get()).unwrap_or_default();
-            if escape_formulas && text.starts_with(FORMULA) {
-                Cow::Owned(format!("'{text}"))
-            } else {
-                Cow::Owned(text)
-            }
+            let text: String = serde_json::from_str(json).unwrap_or_default();
+            escaped(Cow::Owned(text), escape_formulas)
         }
-        Some(b'[' | b'{') => Cow::Owned(compact(json.get())),
-        _ => Cow::Borrowed(json.get()),
+        Some(b'[' | b'{') => Cow::Owned(compact(json)),
+        _ => Cow::Borrowed(json),
+    }
+}
+
+/// The text, after a `'` when it would begin a formula and that is not wanted.
+fn escaped(text: Cow<'_, str>, escape_formulas: bool) -> Cow<'_, str> {
+    if escape_formulas && text.starts_with(FORMULA) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        text
     }
 }
 

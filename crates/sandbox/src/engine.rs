@@ -1,0 +1,153 @@
+//! The one place where a wasmtime engine is made.
+//!
+//! Pooling: memories, tables and stacks are reserved once, so that a fresh instance
+//! costs microseconds. wasmtime's pool answers with an error when it is full, so a
+//! semaphore of the pool's size stands in front and callers wait instead.
+//!
+//! Two clocks bound a call. CPU is counted in epochs: a thread ticks every
+//! [`TICK`], and each store's callback counts the ticks that its guest was running
+//! and yields to the other tasks. The wall is a timeout around the whole call, since an
+//! epoch never fires while a guest waits in the host.
+
+use crate::cache::Cache;
+use crate::error::{CallError, LoadError};
+use crate::limits::{Limit, Limits, Meter};
+use crate::state::Metered;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use wasmtime::{
+    Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, UpdateDeadline,
+};
+
+/// Length of an epoch: how long a guest may run before other tasks get their turn.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Largest linear memory that the pool can give; [`Limits::memory_bytes`] is what a
+/// call may use of it. Address space only: 4 GiB is what 32-bit guests can address,
+/// and lets the compiler leave out bounds checks.
+const MAX_MEMORY: usize = 4 << 30;
+
+/// How many instances may be alive at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    /// For verbs that make a call or two and end: starts fastest.
+    OneShot,
+    /// For a service: that many calls at one time, the others wait.
+    Service(u32),
+}
+
+impl Pool {
+    fn calls(self) -> u32 {
+        match self {
+            Self::OneShot => 2,
+            Self::Service(calls) => calls.max(1),
+        }
+    }
+}
+
+/// A compiler, an instance pool, an epoch clock and a cache of compiled code.
+#[derive(Clone)]
+pub struct Engine {
+    inner: wasmtime::Engine,
+    permits: Arc<Semaphore>,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Engine {
+    /// Makes an engine. Without `cache`, every load compiles (some 100 ms for the
+    /// bundled source).
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`] when the machine refuses the pool's address space or the
+    /// clock's thread.
+    pub fn new(pool: Pool, cache: Option<Cache>) -> Result<Self, LoadError> {
+        let calls = pool.calls();
+        let mut slots = PoolingAllocationConfig::default();
+        slots
+            .total_component_instances(calls)
+            .total_core_instances(calls.saturating_mul(8))
+            .max_core_instances_per_component(8)
+            .total_memories(calls.saturating_mul(2))
+            .max_memories_per_component(2)
+            .total_tables(calls.saturating_mul(8))
+            .max_tables_per_component(8)
+            .total_stacks(calls)
+            .max_memory_size(MAX_MEMORY)
+            // What stays resident of a slot between calls: enough for the small poll
+            // that finds a few detections, so that it faults no page in.
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(64 << 10);
+        let mut config = Config::new();
+        config
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(slots))
+            .memory_init_cow(true)
+            .epoch_interruption(true)
+            .cranelift_opt_level(OptLevel::Speed)
+            .max_wasm_stack(1 << 20)
+            .async_stack_size(2 << 20)
+            .wasm_backtrace_max_frames(None)
+            .concurrency_support(false);
+        let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::engine(&e))?;
+        let clock = inner.weak();
+        std::thread::Builder::new()
+            .name("epoch-clock".to_owned())
+            .spawn(move || {
+                while let Some(engine) = clock.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            })
+            .map_err(|e| LoadError::Engine(e.to_string()))?;
+        let permits = Arc::new(Semaphore::new(calls as usize));
+        Ok(Self { inner, permits, cache: cache.map(Arc::new) })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_deref()
+    }
+
+    /// Runs one call in a store of its own, within `limits`: waits for a slot of the
+    /// pool, then for `work`, and sorts what came of it.
+    pub(crate) async fn run<S: Metered + Send + 'static, R>(
+        &self,
+        limits: &Limits,
+        state: impl FnOnce(Meter) -> S,
+        work: impl AsyncFnOnce(&mut Store<S>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        // The semaphore is never closed, so waiting cannot fail.
+        let _slot = self.permits.acquire().await.ok();
+        let mut store = self.store(state(Meter::new(limits.clone())), limits);
+        let outcome = tokio::time::timeout(limits.wall, work(&mut store)).await;
+        let meter = store.data_mut().meter();
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(CallError::of(&error, meter)),
+            Err(_) => Err(CallError::limit(Limit::Wall, meter)),
+        }
+    }
+
+    /// A store with every bound of `limits` armed.
+    fn store<S: Metered + Send + 'static>(&self, state: S, limits: &Limits) -> Store<S> {
+        let mut store = Store::new(&self.inner, state);
+        store.limiter(|state| state.meter());
+        store.set_hostcall_fuel(limits.transfer_bytes);
+        store.set_max_component_handles(limits.handles);
+        let mut ticks = limits.cpu.as_millis() / TICK.as_millis();
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |mut context| {
+            ticks = ticks.saturating_sub(1);
+            if ticks == 0 {
+                context.data_mut().meter().met = Some(Limit::Cpu);
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}

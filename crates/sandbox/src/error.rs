@@ -1,0 +1,95 @@
+//! What can go wrong around a plugin, apart from what the plugin itself reports.
+
+use crate::limits::{Limit, Meter};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A component or its compiled code cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The machine refused what the engine needs.
+    #[error("the WebAssembly engine cannot start: {0}")]
+    Engine(String),
+    /// Not a component, or one that wasmtime refuses.
+    #[error("not a WebAssembly component that can run here: {0}")]
+    Invalid(String),
+    /// It imports what its world does not offer.
+    #[error("the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI")]
+    Import {
+        /// The import's name.
+        import: String,
+        /// The world that it was loaded as.
+        world: &'static str,
+    },
+    /// It lacks an export of its world.
+    #[error("the component is no {world}: {reason}")]
+    World {
+        /// The world that it was loaded as.
+        world: &'static str,
+        /// What is missing.
+        reason: String,
+    },
+    /// The folder for compiled code is not ours alone.
+    #[error("{}: the folder for compiled code {problem}; compiled code is machine code, so nobody else may write there: chmod 700 it, or name another", path.display())]
+    UnsafeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The folder for compiled code cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn engine(error: &wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+}
+
+/// A call that gave neither a value nor an error of the contract.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// It hit a bound. The instance was dropped.
+    #[error("the plugin hit its limit on {limit}: {value}")]
+    Limit {
+        /// Which bound.
+        limit: Limit,
+        /// Its value, with its unit.
+        value: String,
+    },
+    /// It trapped.
+    #[error("the plugin trapped: {0}")]
+    Trap(String),
+    /// It returned what the contract forbids.
+    #[error("the plugin broke the contract: {0}")]
+    Contract(String),
+}
+
+impl CallError {
+    pub(crate) fn limit(limit: Limit, meter: &Meter) -> Self {
+        Self::Limit { limit, value: meter.value(limit) }
+    }
+
+    /// Sorts what wasmtime reports of a call that did not return.
+    pub(crate) fn of(error: &wasmtime::Error, meter: &Meter) -> Self {
+        let fuel = || error.chain().any(|cause| cause.to_string().contains("hostcalls has been exhausted"));
+        let limit = match error.downcast_ref::<wasmtime::Trap>() {
+            Some(wasmtime::Trap::StackOverflow) => Some(Limit::Stack),
+            _ if fuel() => Some(Limit::Transfer),
+            _ => meter.met,
+        };
+        match limit {
+            Some(limit) => Self::limit(limit, meter),
+            None => Self::Trap(format!("{:#}", error.root_cause())),
+        }
+    }
+}

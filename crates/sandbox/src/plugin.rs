@@ -1,0 +1,156 @@
+//! Loaded processors and encoders. They reach nothing: their linker is empty.
+
+use crate::bindings::encoder::Description;
+use crate::bindings::encoder_world::AlertEncoderPre;
+use crate::bindings::processor_world::AlertProcessorPre;
+use crate::bindings::types::{Alert, PluginError};
+use crate::check;
+use crate::component::{self, World};
+use crate::engine::Engine;
+use crate::error::{CallError, LoadError};
+use crate::limits::Limits;
+use crate::state::Pure;
+use wasmtime::component::{InstancePre, Linker};
+
+/// A plugin's settings as name and value, in the configuration's order.
+pub type Options = Vec<(String, String)>;
+
+const PROCESSOR: World = World { name: "alert-processor", imports: &[] };
+const ENCODER: World = World { name: "alert-encoder", imports: &[] };
+
+/// A loaded processor. Cheap to clone; each call runs in a fresh instance.
+#[derive(Clone)]
+pub struct Processor {
+    engine: Engine,
+    pre: AlertProcessorPre<Pure>,
+}
+
+impl Processor {
+    /// Loads a component of the world `alert-processor`.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it is no component, imports anything or lacks its exports.
+    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let pre = link(engine, bytes, &PROCESSOR, AlertProcessorPre::new)?;
+        Ok(Self { engine: engine.clone(), pre })
+    }
+
+    /// Judges the options.
+    ///
+    /// # Errors
+    /// Outside: the plugin was stopped. Inside: what it says.
+    pub async fn check(&self, options: &Options, limits: &Limits) -> Result<Result<(), PluginError>, CallError> {
+        self.engine.run(limits, Pure::new, async |store| {
+            let guest = self.pre.instantiate_async(&mut *store).await?;
+            guest.watchbell_detections_processor().call_check(store, options).await
+        })
+        .await
+    }
+
+    /// Processes one batch.
+    ///
+    /// # Errors
+    /// Outside: the plugin was stopped or returned what the contract forbids. Inside:
+    /// what it says.
+    pub async fn process(
+        &self,
+        options: &Options,
+        alerts: &[Alert],
+        limits: &Limits,
+    ) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
+        let answer = self
+            .engine
+            .run(limits, Pure::new, async |store| {
+                let guest = self.pre.instantiate_async(&mut *store).await?;
+                guest.watchbell_detections_processor().call_process(store, options, alerts).await
+            })
+            .await?;
+        if let Ok(alerts) = &answer {
+            check::alerts(alerts)?;
+        }
+        Ok(answer)
+    }
+}
+
+/// A loaded encoder. Cheap to clone; each call runs in a fresh instance.
+#[derive(Clone)]
+pub struct Encoder {
+    engine: Engine,
+    pre: AlertEncoderPre<Pure>,
+}
+
+impl Encoder {
+    /// Loads a component of the world `alert-encoder`.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it is no component, imports anything or lacks its exports.
+    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let pre = link(engine, bytes, &ENCODER, AlertEncoderPre::new)?;
+        Ok(Self { engine: engine.clone(), pre })
+    }
+
+    /// Judges the options, and says what `encode` will produce with them.
+    ///
+    /// # Errors
+    /// Outside: the plugin was stopped or returned what the contract forbids. Inside:
+    /// what it says.
+    pub async fn describe(
+        &self,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Result<Description, PluginError>, CallError> {
+        let answer = self
+            .engine
+            .run(limits, Pure::new, async |store| {
+                let guest = self.pre.instantiate_async(&mut *store).await?;
+                let encoder = guest.watchbell_detections_encoder();
+                match encoder.call_check(&mut *store, options).await? {
+                    Ok(()) => encoder.call_describe(store, options).await,
+                    Err(error) => Ok(Err(error)),
+                }
+            })
+            .await?;
+        if let Ok(format) = &answer {
+            check::description(format)?;
+        }
+        Ok(answer)
+    }
+
+    /// Encodes one batch, for a `format` that [`Encoder::describe`] gave.
+    ///
+    /// # Errors
+    /// Outside: the plugin was stopped or returned what the contract forbids. Inside:
+    /// what it says.
+    pub async fn encode(
+        &self,
+        options: &Options,
+        format: &Description,
+        alerts: &[Alert],
+        limits: &Limits,
+    ) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
+        let answer = self
+            .engine
+            .run(limits, Pure::new, async |store| {
+                let guest = self.pre.instantiate_async(&mut *store).await?;
+                guest.watchbell_detections_encoder().call_encode(store, options, alerts).await
+            })
+            .await?;
+        if let Ok(events) = &answer {
+            check::events(events, alerts.len(), format)?;
+        }
+        Ok(answer)
+    }
+}
+
+fn link<P>(
+    engine: &Engine,
+    bytes: &[u8],
+    world: &World,
+    pre: impl FnOnce(InstancePre<Pure>) -> wasmtime::Result<P>,
+) -> Result<P, LoadError> {
+    let component = component::load(engine, bytes, world)?;
+    Linker::new(engine.wasmtime())
+        .instantiate_pre(&component)
+        .and_then(pre)
+        .map_err(|e| LoadError::World { world: world.name, reason: format!("{e:#}") })
+}

@@ -1,0 +1,120 @@
+//! A loaded source, and the two calls on it.
+
+use crate::bindings::contract::{Config, Error, Token};
+use crate::bindings::source_world::{SourceExports, SourceExportsPre};
+use crate::bindings::types::Alert;
+use crate::check;
+use crate::component::{self, World};
+use crate::engine::Engine;
+use crate::error::{CallError, LoadError};
+use crate::http::{Authorization, Hooks};
+use crate::limits::Limits;
+use crate::state::Online;
+use wasmtime::Store;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi_http::WasiHttpCtx;
+use watchbell_egress::Session;
+
+const WORLD: World = World {
+    name: "defender-source",
+    imports: &["wasi:http/types@0.2.", "wasi:http/outgoing-handler@0.2.", "wasi:io/error@0.2.", "wasi:io/poll@0.2.", "wasi:io/streams@0.2."],
+};
+
+/// A loaded source component. Cheap to clone; each call runs in a fresh instance.
+#[derive(Clone)]
+pub struct Source {
+    engine: Engine,
+    pre: SourceExportsPre<Online>,
+}
+
+impl Source {
+    /// Loads a component of the world `defender-source`.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it is no component, imports more than the world offers or
+    /// lacks its exports.
+    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let component = component::load(engine, bytes, &WORLD)?;
+        let mut linker = Linker::new(engine.wasmtime());
+        let linked = wasmtime_wasi_io::add_to_linker_async(&mut linker)
+            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker));
+        linked.map_err(|e| LoadError::engine(&e))?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .and_then(SourceExportsPre::new)
+            .map_err(|e| LoadError::World { world: WORLD.name, reason: format!("{e:#}") })?;
+        Ok(Self { engine: engine.clone(), pre })
+    }
+
+    /// Gets a token. `session` should reach the authority and nothing else: this
+    /// instance holds the secret.
+    ///
+    /// # Errors
+    /// Outside: the guest was stopped. Inside: what the service or the guest says.
+    pub async fn authenticate(
+        &self,
+        config: &Config,
+        session: Session,
+        limits: &Limits,
+    ) -> Result<Result<Token, Error>, CallError> {
+        self.call(Hooks::new(session, None), limits, async |guest, store| {
+            guest.watchbell_detections_source().call_authenticate(store, config).await
+        })
+        .await
+    }
+
+    /// Asks once for detections. The credentials in `config` should be `host`;
+    /// `authorization` is added to the one request that it names, where the guest
+    /// never sees it.
+    ///
+    /// # Errors
+    /// Outside: the guest was stopped or returned what the contract forbids. Inside:
+    /// what the service or the guest says.
+    pub async fn poll(
+        &self,
+        config: &Config,
+        session: Session,
+        authorization: Option<Authorization>,
+        limits: &Limits,
+    ) -> Result<Result<Vec<Alert>, Error>, CallError> {
+        let answer = self
+            .call(Hooks::new(session, authorization), limits, async |guest, store| {
+                guest.watchbell_detections_source().call_poll(store, config).await
+            })
+            .await?;
+        match &answer {
+            Ok(alerts) => check::alerts(alerts)?,
+            Err(Error::Malformed(fault)) => check::alerts(&fault.alerts)?,
+            Err(_) => {}
+        }
+        Ok(answer)
+    }
+
+    /// Makes an instance and drops it: what a call costs before it begins.
+    ///
+    /// # Errors
+    /// As [`Source::poll`].
+    pub async fn create(&self, session: Session, limits: &Limits) -> Result<(), CallError> {
+        self.call(Hooks::new(session, None), limits, async |_, _| Ok(())).await
+    }
+
+    async fn call<R>(
+        &self,
+        hooks: Hooks,
+        limits: &Limits,
+        work: impl AsyncFnOnce(&SourceExports, &mut Store<Online>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        let state = |meter| {
+            let mut context = WasiHttpCtx::new();
+            context.set_field_size_limit(limits.header_bytes);
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(limits.handles);
+            Online { meter, table, context, hooks }
+        };
+        let run = async |store: &mut Store<Online>| {
+            let guest = self.pre.instantiate_async(&mut *store).await?;
+            work(&guest, store).await
+        };
+        self.engine.run(limits, state, run).await
+    }
+}

@@ -1,0 +1,40 @@
+//! What the finished components are: what they import, how large they are.
+
+use watchbell_components::{ALL, DEFENDER};
+
+/// The imports of a component, by name.
+fn imports(component: &[u8]) -> Vec<String> {
+    let decoded = wit_component::decode(component).expect("a component");
+    let resolve = decoded.resolve();
+    let package = decoded.package();
+    let world = resolve.packages[package].worlds.values().next().expect("a world");
+    let world = &resolve.worlds[*world];
+    world.imports.keys().map(|key| resolve.name_world_key(key)).collect()
+}
+
+#[test]
+fn the_source_imports_http_io_and_types_and_nothing_else() {
+    let mut found = imports(DEFENDER);
+    found.sort();
+    let want = [
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:http/types@0.2.0",
+        "wasi:io/error@0.2.0",
+        "wasi:io/poll@0.2.0",
+        "wasi:io/streams@0.2.0",
+        "watchbell:detections/types@0.1.0",
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn processors_and_encoders_import_types_and_nothing_else() {
+    for (name, component) in ALL.into_iter().filter(|(name, _)| *name != "defender.wasm") {
+        assert_eq!(imports(component), ["watchbell:detections/types@0.1.0"], "{name}");
+    }
+}
+
+#[test]
+fn the_source_has_at_most_300_kilobytes() {
+    assert!(DEFENDER.len() <= 300_000, "{}", DEFENDER.len());
+}
