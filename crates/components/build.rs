@@ -16,15 +16,26 @@ const GUESTS: [&str; 3] = ["defender", "jq", "csv"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(var("OUT_DIR")?);
-    let root = PathBuf::from(var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
-    for input in ["crates/guests", "crates/detection/src", "crates/detection/Cargo.toml", "wit", "Cargo.toml"] {
+    let root = PathBuf::from(var("CARGO_MANIFEST_DIR")?)
+        .join("../..")
+        .canonicalize()?;
+    for input in [
+        "crates/guests",
+        "crates/detection/src",
+        "crates/detection/Cargo.toml",
+        "wit",
+        "Cargo.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     need_target()?;
     let folder = target_folder(&out).join("guests");
     build(&root, &folder)?;
     for guest in GUESTS {
-        let module = folder.join(TARGET).join("guest").join(format!("watchbell_guest_{guest}.wasm"));
+        let module = folder
+            .join(TARGET)
+            .join("guest")
+            .join(format!("watchbell_guest_{guest}.wasm"));
         let component = wrap(&module).map_err(|e| format!("wrapping {guest}: {e}"))?;
         fs::write(out.join(format!("{guest}.wasm")), component)?;
     }
@@ -37,7 +48,9 @@ fn need_target() -> Result<(), Box<dyn Error>> {
     let output = Command::new(rustc).args(["--print", "sysroot"]).output()?;
     let sysroot = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     if !sysroot.join("lib/rustlib").join(TARGET).is_dir() {
-        return Err(format!("the target {TARGET} is missing: run `rustup target add {TARGET}`").into());
+        return Err(
+            format!("the target {TARGET} is missing: run `rustup target add {TARGET}`").into(),
+        );
     }
     Ok(())
 }
@@ -45,13 +58,26 @@ fn need_target() -> Result<(), Box<dyn Error>> {
 /// The folder that holds the profile's folder: OUT_DIR is
 /// `target/[triple/]profile/build/package-hash/out`.
 fn target_folder(out: &Path) -> PathBuf {
-    let build = out.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("build")));
-    build.and_then(Path::parent).and_then(Path::parent).unwrap_or(out).to_owned()
+    let build = out
+        .ancestors()
+        .find(|folder| folder.file_name() == Some(OsStr::new("build")));
+    build
+        .and_then(Path::parent)
+        .and_then(Path::parent)
+        .unwrap_or(out)
+        .to_owned()
 }
 
 fn build(root: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(var("CARGO")?);
-    cargo.current_dir(root).args(["build", "--profile", "guest", "--target", TARGET, "--target-dir"]);
+    cargo.current_dir(root).args([
+        "build",
+        "--profile",
+        "guest",
+        "--target",
+        TARGET,
+        "--target-dir",
+    ]);
     cargo.arg(folder);
     for guest in GUESTS {
         cargo.args(["-p", &format!("watchbell-guest-{guest}")]);
@@ -68,7 +94,10 @@ fn build(root: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
         cargo.env_remove(name);
     }
     // 128-bit SIMD is part of WebAssembly since 2022; every host of components has it.
-    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Ctarget-feature=+simd128");
+    cargo.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+        "-Ctarget-feature=+simd128",
+    );
     if !cargo.status()?.success() {
         return Err("the guests do not build; cargo's words are above".into());
     }

@@ -2,7 +2,13 @@
 //! use them. Data flows one way: what a source found goes through the pipeline to the
 //! sinks; the configuration sits on top and nothing below reads it from a file.
 
+pub mod cli;
 pub mod config;
+pub mod exit;
+pub mod observe;
+pub mod pipeline;
+pub mod schedule;
 mod secret;
+pub mod sinks;
 
 pub use secret::{MAX_SECRET_BYTES, Secret, SecretFileError};

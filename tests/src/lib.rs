@@ -34,8 +34,9 @@ pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 ///
 /// # Panics
 /// When it does not load.
-pub static SOURCE: LazyLock<Source> =
-    LazyLock::new(|| Source::load(&ENGINE, watchbell_components::DEFENDER).expect("the bundled source"));
+pub static SOURCE: LazyLock<Source> = LazyLock::new(|| {
+    Source::load(&ENGINE, watchbell_components::DEFENDER).expect("the bundled source")
+});
 
 /// A config for `endpoint` and `authority` with everything else as usual.
 #[must_use]
@@ -53,7 +54,11 @@ pub fn config(endpoint: &str, authority: &str) -> Config {
             device_created_machine_tags: None,
             cloud_created_machine_tags: None,
         },
-        limits: Caps { max_bytes: 1 << 20, max_pages: 1, timeout_ms: Some(2_000) },
+        limits: Caps {
+            max_bytes: 1 << 20,
+            max_pages: 1,
+            timeout_ms: Some(2_000),
+        },
         credentials: Credentials::ClientSecret(ClientSecret {
             tenant_id: watchbell_simulator::TENANT_ID.to_owned(),
             client_id: watchbell_simulator::CLIENT_ID.to_owned(),
@@ -69,7 +74,9 @@ pub fn config(endpoint: &str, authority: &str) -> Config {
 /// When a pattern is wrong.
 #[must_use]
 pub fn session(names: &[&str], tls: &Tls) -> Session {
-    let hosts = names.iter().map(|name| name.parse::<HostPattern>().expect("a host pattern"));
+    let hosts = names
+        .iter()
+        .map(|name| name.parse::<HostPattern>().expect("a host pattern"));
     let opened = ["127.0.0.0/8".parse().expect("a range")];
     client(Policy::new(hosts, opened), tls)
 }
@@ -80,7 +87,10 @@ pub fn session(names: &[&str], tls: &Tls) -> Session {
 /// When the roots cannot be read.
 #[must_use]
 pub fn client(policy: Policy, tls: &Tls) -> Session {
-    Egress::new().client(policy, tls).expect("a client").session(Bounds::default())
+    Egress::new()
+        .client(policy, tls)
+        .expect("a client")
+        .session(Bounds::default())
 }
 
 /// Host and port of a base URL.
@@ -105,7 +115,10 @@ pub fn limits() -> Limits {
 /// When the component was stopped.
 pub async fn authenticate(config: &Config) -> Result<Token, Error> {
     let session = session(&[host(&config.authority)], &Tls::default());
-    SOURCE.authenticate(config, session, &limits()).await.expect("the component answers")
+    SOURCE
+        .authenticate(config, session, &limits())
+        .await
+        .expect("the component answers")
 }
 
 /// Polls with the host's credentials; a call that was stopped fails the test.
@@ -116,9 +129,14 @@ pub async fn authenticate(config: &Config) -> Result<Token, Error> {
 /// # Panics
 /// When the component was stopped.
 pub async fn poll(config: &Config) -> Result<Vec<Alert>, Error> {
-    let config = Config { credentials: Credentials::Host, ..config.clone() };
+    let config = Config {
+        credentials: Credentials::Host,
+        ..config.clone()
+    };
     let session = session(&[host(&config.endpoint)], &Tls::default());
-    poll_in(&config, session).await.expect("the component answers")
+    poll_in(&config, session)
+        .await
+        .expect("the component answers")
 }
 
 /// Polls in a session of the test's own, with [`TOKEN`] added by the host.
@@ -128,7 +146,10 @@ pub async fn poll(config: &Config) -> Result<Vec<Alert>, Error> {
 ///
 /// # Panics
 /// When the endpoint is no URL.
-pub async fn poll_in(config: &Config, session: Session) -> Result<Result<Vec<Alert>, Error>, CallError> {
+pub async fn poll_in(
+    config: &Config,
+    session: Session,
+) -> Result<Result<Vec<Alert>, Error>, CallError> {
     let target = format!("{}/api/alerts", config.endpoint).parse().ok();
     let authorization = target.map(|target| Authorization::bearer(target, TOKEN));
     SOURCE.poll(config, session, authorization, &limits()).await

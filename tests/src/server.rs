@@ -39,34 +39,50 @@ impl Server {
     ///
     /// # Panics
     /// When no port is free.
-    pub async fn start_with<S, F>(steps: Vec<Step>, wrap: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> Self
+    pub async fn start_with<S, F>(
+        steps: Vec<Step>,
+        wrap: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Option<S>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let (requests, sent) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicU64>::default());
+        let (requests, sent) = (
+            Arc::<Mutex<Vec<String>>>::default(),
+            Arc::<AtomicU64>::default(),
+        );
         let (seen, counted) = (Arc::clone(&requests), Arc::clone(&sent));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (steps, seen, counted) = (steps.clone(), Arc::clone(&seen), Arc::clone(&counted));
+                let (steps, seen, counted) =
+                    (steps.clone(), Arc::clone(&seen), Arc::clone(&counted));
                 let wrapped = wrap(stream);
                 tokio::spawn(async move {
                     if let Some(mut stream) = wrapped.await {
                         let request = read_request(&mut stream).await;
-                        seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                        seen.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(request);
                         answer(&mut stream, steps, &counted).await;
                     }
                 });
             }
         });
-        Self { port, requests, sent }
+        Self {
+            port,
+            requests,
+            sent,
+        }
     }
 
     /// A server that answers with a status, headers (each ended by CR LF) and a body.
     pub async fn answering(status: &str, headers: &str, body: &str) -> Self {
-        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
         Self::start(vec![Step::Say(head.into_bytes())]).await
     }
 
@@ -85,7 +101,10 @@ impl Server {
     /// Every request so far, heads and bodies.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Bytes that were sent so far.
@@ -124,7 +143,9 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
         request.extend_from_slice(&byte);
     }
     let head = String::from_utf8_lossy(&request).to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     let _ = stream.read_exact(&mut body).await;
     request.extend_from_slice(&body);

@@ -7,9 +7,17 @@ fn imports(component: &[u8]) -> Vec<String> {
     let decoded = wit_component::decode(component).expect("a component");
     let resolve = decoded.resolve();
     let package = decoded.package();
-    let world = resolve.packages[package].worlds.values().next().expect("a world");
+    let world = resolve.packages[package]
+        .worlds
+        .values()
+        .next()
+        .expect("a world");
     let world = &resolve.worlds[*world];
-    world.imports.keys().map(|key| resolve.name_world_key(key)).collect()
+    world
+        .imports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect()
 }
 
 #[test]
@@ -30,7 +38,11 @@ fn the_source_imports_http_io_and_types_and_nothing_else() {
 #[test]
 fn processors_and_encoders_import_types_and_nothing_else() {
     for (name, component) in ALL.into_iter().filter(|(name, _)| *name != "defender.wasm") {
-        assert_eq!(imports(component), ["watchbell:detections/types@0.1.0"], "{name}");
+        assert_eq!(
+            imports(component),
+            ["watchbell:detections/types@0.1.0"],
+            "{name}"
+        );
     }
 }
 

@@ -6,7 +6,9 @@ use watchbell_egress::{Bounds, Egress, HostPattern, Policy, Tls};
 use watchbell_sandbox::contract::{Config, Error, Limits as Caps, Malformed, Stage, TooLarge};
 use watchbell_sandbox::{CallError, Limit, Limits, Source};
 use watchbell_tests::server::{Server, Step};
-use watchbell_tests::{ENGINE, SOURCE, authenticate, client, config, host, limits, poll, poll_in, session};
+use watchbell_tests::{
+    ENGINE, SOURCE, authenticate, client, config, host, limits, poll, poll_in, session,
+};
 
 const NOWHERE: &str = "http://127.0.0.1:1";
 
@@ -21,15 +23,23 @@ async fn poll_answer(status: &str, headers: &str, body: &str) -> Error {
 
 async fn token_answer(status: &str, headers: &str, body: &str) -> Error {
     let server = Server::answering(status, headers, body).await;
-    authenticate(&config(NOWHERE, &server.url())).await.expect_err(status)
+    authenticate(&config(NOWHERE, &server.url()))
+        .await
+        .expect_err(status)
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable() {
     let error = poll(&at(NOWHERE)).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable(f) if f.stage == Stage::Detections && f.message.contains("refused")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unreachable(f) if f.stage == Stage::Detections && f.message.contains("refused")),
+        "{error:?}"
+    );
     let error = authenticate(&config(NOWHERE, NOWHERE)).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable(f) if f.stage == Stage::Token), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unreachable(f) if f.stage == Stage::Token),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -37,27 +47,41 @@ async fn a_name_that_does_not_resolve_is_unreachable() {
     let config = at("https://no-such-host.invalid");
     let session = session(&["no-such-host.invalid"], &Tls::default());
     let error = poll_in(&config, session).await.unwrap().unwrap_err();
-    assert!(matches!(&error, Error::Unreachable(f) if f.message.contains("resolve")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unreachable(f) if f.message.contains("resolve")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_unreachable() {
-    let server = Server::start(vec![Step::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())]).await;
+    let server = Server::start(vec![Step::Say(
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+    )])
+    .await;
     let config = at(&server.url().replace("http:", "https:"));
     let error = poll(&config).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable(f) if f.message.contains("TLS")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unreachable(f) if f.message.contains("TLS")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_unreachable_and_one_from_the_ca_file_is_not() {
     let identity = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(
+        identity.signing_key.serialize_der(),
+    )
+    .unwrap();
     let tls = tokio_rustls::rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![identity.cert.der().clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
-    let steps = vec![Step::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]".to_vec())];
+    let steps = vec![Step::Say(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]".to_vec(),
+    )];
     let server = Server::start_with(steps, move |stream| {
         let acceptor = acceptor.clone();
         async move { acceptor.accept(stream).await.ok() }
@@ -65,12 +89,20 @@ async fn a_certificate_that_nobody_vouches_for_is_unreachable_and_one_from_the_c
     .await;
     let config = at(&format!("https://localhost:{}", server.port()));
     let error = poll(&config).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable(f) if f.message.contains("certificate")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Unreachable(f) if f.message.contains("certificate")),
+        "{error:?}"
+    );
 
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), identity.cert.pem()).unwrap();
-    let tls = Tls { ca_file: Some(file.path().to_owned()) };
-    let alerts = poll_in(&config, session(&[host(&config.endpoint)], &tls)).await.unwrap().unwrap();
+    let tls = Tls {
+        ca_file: Some(file.path().to_owned()),
+    };
+    let alerts = poll_in(&config, session(&[host(&config.endpoint)], &tls))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(alerts.is_empty());
 }
 
@@ -83,7 +115,10 @@ async fn slow_headers_and_a_slow_body_are_timed_out() {
         let mut config = at(&server.url());
         config.limits.timeout_ms = Some(200);
         let error = poll(&config).await.unwrap_err();
-        assert!(matches!(&error, Error::TimedOut(f) if f.stage == Stage::Detections), "{error:?}");
+        assert!(
+            matches!(&error, Error::TimedOut(f) if f.stage == Stage::Detections),
+            "{error:?}"
+        );
     }
 }
 
@@ -95,25 +130,60 @@ async fn a_body_cut_short_by_the_connection_is_unreachable_and_by_the_service_ma
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
 
     let error = poll_answer("200 OK", "", "[{\"FullId\":\"a\"},{\"Full").await;
-    let Error::Malformed(fault) = error else { panic!("{error:?}") };
+    let Error::Malformed(fault) = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(fault.stage, Stage::Detections);
-    assert!(fault.alerts.is_empty() && fault.unreadable.is_empty(), "{fault:?}");
+    assert!(
+        fault.alerts.is_empty() && fault.unreadable.is_empty(),
+        "{fault:?}"
+    );
 }
 
 #[tokio::test]
 async fn each_status_has_its_case() {
     type Is = fn(&Error) -> bool;
     let cases: [(&str, Is); 10] = [
-        ("400 Bad Request", |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 400)),
-        ("401 Unauthorized", |e| matches!(e, Error::Unauthorized(r) if r.status == 401)),
-        ("403 Forbidden", |e| matches!(e, Error::Forbidden(r) if r.status == 403)),
-        ("404 Not Found", |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 404)),
-        ("408 Request Timeout", |e| matches!(e, Error::Unavailable(r) if r.status == 408)),
-        ("429 Too Many Requests", |e| matches!(e, Error::Throttled(r) if r.status == 429 && r.retry_after.is_none())),
-        ("500 Internal Server Error", |e| matches!(e, Error::Unavailable(r) if r.status == 500)),
-        ("502 Bad Gateway", |e| matches!(e, Error::Unavailable(r) if r.status == 502)),
-        ("503 Service Unavailable", |e| matches!(e, Error::Unavailable(r) if r.status == 503)),
-        ("204 No Content", |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 204)),
+        (
+            "400 Bad Request",
+            |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 400),
+        ),
+        (
+            "401 Unauthorized",
+            |e| matches!(e, Error::Unauthorized(r) if r.status == 401),
+        ),
+        (
+            "403 Forbidden",
+            |e| matches!(e, Error::Forbidden(r) if r.status == 403),
+        ),
+        (
+            "404 Not Found",
+            |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 404),
+        ),
+        (
+            "408 Request Timeout",
+            |e| matches!(e, Error::Unavailable(r) if r.status == 408),
+        ),
+        (
+            "429 Too Many Requests",
+            |e| matches!(e, Error::Throttled(r) if r.status == 429 && r.retry_after.is_none()),
+        ),
+        (
+            "500 Internal Server Error",
+            |e| matches!(e, Error::Unavailable(r) if r.status == 500),
+        ),
+        (
+            "502 Bad Gateway",
+            |e| matches!(e, Error::Unavailable(r) if r.status == 502),
+        ),
+        (
+            "503 Service Unavailable",
+            |e| matches!(e, Error::Unavailable(r) if r.status == 503),
+        ),
+        (
+            "204 No Content",
+            |e| matches!(e, Error::UnexpectedStatus(r) if r.status == 204),
+        ),
     ];
     for (status, is) in cases {
         let error = poll_answer(status, "", "").await;
@@ -126,15 +196,26 @@ async fn retry_after_is_read_as_seconds_and_as_a_date_counted_from_the_answers_o
     let date = "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
     for (headers, want) in [
         ("Retry-After: 17\r\n".to_owned(), Some(17)),
-        (format!("{date}Retry-After: Wed, 21 Oct 2015 07:30:30 GMT\r\n"), Some(150)),
-        (format!("{date}Retry-After: Wed, 21 Oct 2015 07:00:00 GMT\r\n"), Some(0)),
-        ("Retry-After: Wed, 21 Oct 2015 07:30:30 GMT\r\n".to_owned(), None),
+        (
+            format!("{date}Retry-After: Wed, 21 Oct 2015 07:30:30 GMT\r\n"),
+            Some(150),
+        ),
+        (
+            format!("{date}Retry-After: Wed, 21 Oct 2015 07:00:00 GMT\r\n"),
+            Some(0),
+        ),
+        (
+            "Retry-After: Wed, 21 Oct 2015 07:30:30 GMT\r\n".to_owned(),
+            None,
+        ),
         ("Retry-After: soon\r\n".to_owned(), None),
         ("Retry-After: 99999999999999\r\n".to_owned(), Some(u32::MAX)),
     ] {
         for status in ["429 Too Many Requests", "503 Service Unavailable"] {
             let error = poll_answer(status, &headers, "").await;
-            let (Error::Throttled(refusal) | Error::Unavailable(refusal)) = &error else { panic!("{error:?}") };
+            let (Error::Throttled(refusal) | Error::Unavailable(refusal)) = &error else {
+                panic!("{error:?}")
+            };
             assert_eq!(refusal.retry_after, want, "{headers}");
         }
     }
@@ -143,13 +224,17 @@ async fn retry_after_is_read_as_seconds_and_as_a_date_counted_from_the_answers_o
 #[tokio::test]
 async fn a_refusal_carries_the_services_own_code_message_and_request_id() {
     let body = r#"{"error":{"code":"Forbidden","message":"no consent","innerError":{"request-id":"r-1"}}}"#;
-    let Error::Forbidden(refusal) = poll_answer("403 Forbidden", "", body).await else { panic!() };
+    let Error::Forbidden(refusal) = poll_answer("403 Forbidden", "", body).await else {
+        panic!()
+    };
     assert_eq!(refusal.code.as_deref(), Some("Forbidden"));
     assert_eq!(refusal.message.as_deref(), Some("no consent"));
     assert_eq!(refusal.request_id.as_deref(), Some("r-1"));
 
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: wrong","error_codes":[7000215],"trace_id":"t-1"}"#;
-    let Error::Unauthorized(refusal) = token_answer("401 Unauthorized", "", body).await else { panic!() };
+    let Error::Unauthorized(refusal) = token_answer("401 Unauthorized", "", body).await else {
+        panic!()
+    };
     assert_eq!(refusal.stage, Stage::Token);
     assert_eq!(refusal.code.as_deref(), Some("AADSTS7000215"));
     assert_eq!(refusal.request_id.as_deref(), Some("t-1"));
@@ -170,40 +255,65 @@ async fn the_login_services_codes_are_sorted_by_what_can_be_done() {
         ("server_error", 90033, unavailable),
         ("invalid_request", 90055, throttled),
     ] {
-        let body = format!(r#"{{"error":"{error}","error_description":"x","error_codes":[{code}]}}"#);
+        let body =
+            format!(r#"{{"error":"{error}","error_description":"x","error_codes":[{code}]}}"#);
         let got = token_answer("400 Bad Request", "", &body).await;
         assert!(is(&got), "{error} {code}: {got:?}");
     }
     let got = token_answer("429 Too Many Requests", "Retry-After: 3\r\n", "").await;
-    assert!(matches!(&got, Error::Throttled(r) if r.retry_after == Some(3)), "{got:?}");
+    assert!(
+        matches!(&got, Error::Throttled(r) if r.retry_after == Some(3)),
+        "{got:?}"
+    );
     let got = token_answer("404 Not Found", "", "<html>").await;
     assert!(matches!(got, Error::UnexpectedStatus(_)), "{got:?}");
 }
 
 #[tokio::test]
 async fn html_instead_of_json_is_malformed_at_its_first_byte() {
-    for error in [poll_answer("200 OK", "", "<html>sign in</html>").await, token_answer("200 OK", "", "<html>").await] {
-        assert!(matches!(&error, Error::Malformed(Malformed { offset: 0, alerts, unreadable, .. }) if alerts.is_empty() && unreadable.is_empty()), "{error:?}");
+    for error in [
+        poll_answer("200 OK", "", "<html>sign in</html>").await,
+        token_answer("200 OK", "", "<html>").await,
+    ] {
+        assert!(
+            matches!(&error, Error::Malformed(Malformed { offset: 0, alerts, unreadable, .. }) if alerts.is_empty() && unreadable.is_empty()),
+            "{error:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn one_unreadable_element_costs_no_other() {
     let body = r#"[{"FullId":"a"},{"FullId":"b","x":"\q"},{"FullId":"c"}]"#;
-    let Error::Malformed(fault) = poll_answer("200 OK", "", body).await else { panic!() };
+    let Error::Malformed(fault) = poll_answer("200 OK", "", body).await else {
+        panic!()
+    };
     let ids: Vec<&str> = fault.alerts.iter().map(|alert| alert.id.as_str()).collect();
     assert_eq!(ids, ["a", "c"]);
-    let [range] = fault.unreadable.as_slice() else { panic!("{fault:?}") };
-    assert_eq!(&body[range.start as usize..range.end as usize], r#"{"FullId":"b","x":"\q"}"#);
+    let [range] = fault.unreadable.as_slice() else {
+        panic!("{fault:?}")
+    };
+    assert_eq!(
+        &body[range.start as usize..range.end as usize],
+        r#"{"FullId":"b","x":"\q"}"#
+    );
     assert_eq!(&body[fault.offset as usize..][..2], "\\q");
 }
 
 #[tokio::test]
 async fn a_redirect_is_never_followed() {
     let elsewhere = Server::answering("200 OK", "", "[]").await;
-    for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+    for status in [
+        "301 Moved",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let error = poll_answer(status, &format!("Location: {}/\r\n", elsewhere.url()), "").await;
-        assert!(matches!(&error, Error::UnexpectedStatus(r) if (301..=308).contains(&r.status)), "{error:?}");
+        assert!(
+            matches!(&error, Error::UnexpectedStatus(r) if (301..=308).contains(&r.status)),
+            "{error:?}"
+        );
     }
     assert!(elsewhere.requests().is_empty());
 }
@@ -218,7 +328,10 @@ async fn a_body_over_the_cap_is_too_large_and_reading_stops_there() {
     ];
     let server = Server::start(steps).await;
     let error = poll(&at(&server.url())).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge(TooLarge { stage: Stage::Detections, limit }) if limit == cap), "{error:?}");
+    assert!(
+        matches!(error, Error::TooLarge(TooLarge { stage: Stage::Detections, limit }) if limit == cap),
+        "{error:?}"
+    );
     // What the sockets of both sides hold is sent too, but no more: the server is told
     // to stop. Buffers on loopback reach a few MiB.
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -238,10 +351,19 @@ async fn the_hosts_own_cap_holds_whatever_the_config_says() {
     config.limits.max_bytes = u64::MAX;
     let host: HostPattern = host(&config.endpoint).parse().unwrap();
     let policy = Policy::new([host], ["127.0.0.0/8".parse().unwrap()]);
-    let bounds = Bounds { response_bytes: 50_000, ..Bounds::default() };
-    let session = Egress::new().client(policy, &Tls::default()).unwrap().session(bounds);
+    let bounds = Bounds {
+        response_bytes: 50_000,
+        ..Bounds::default()
+    };
+    let session = Egress::new()
+        .client(policy, &Tls::default())
+        .unwrap()
+        .session(bounds);
     let error = poll_in(&config, session).await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::TooLarge(TooLarge { limit: 50_000, .. })), "{error:?}");
+    assert!(
+        matches!(error, Error::TooLarge(TooLarge { limit: 50_000, .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -251,9 +373,19 @@ async fn what_the_policy_does_not_allow_is_denied_and_not_sent() {
     let here: HostPattern = host(&config.endpoint).parse().unwrap();
     let elsewhere: HostPattern = "127.0.0.1:2".parse().unwrap();
     let loopback = "127.0.0.0/8".parse().unwrap();
-    for policy in [Policy::new([], [loopback]), Policy::new([elsewhere], [loopback]), Policy::new([here], [])] {
-        let error = poll_in(&config, client(policy, &Tls::default())).await.unwrap().unwrap_err();
-        assert!(matches!(&error, Error::Denied(f) if f.stage == Stage::Detections), "{error:?}");
+    for policy in [
+        Policy::new([], [loopback]),
+        Policy::new([elsewhere], [loopback]),
+        Policy::new([here], []),
+    ] {
+        let error = poll_in(&config, client(policy, &Tls::default()))
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Denied(f) if f.stage == Stage::Detections),
+            "{error:?}"
+        );
     }
     assert!(server.requests().is_empty());
 }
@@ -262,40 +394,88 @@ async fn what_the_policy_does_not_allow_is_denied_and_not_sent() {
 async fn an_answer_that_is_not_http_and_a_token_answer_without_token_are_other() {
     let server = Server::start(vec![Step::Say(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec())]).await;
     let error = poll(&at(&server.url())).await.unwrap_err();
-    assert!(matches!(&error, Error::Other(message) if message.contains("not HTTP")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Other(message) if message.contains("not HTTP")),
+        "{error:?}"
+    );
     let error = token_answer("200 OK", "", r#"{"token_type":"Bearer"}"#).await;
-    assert!(matches!(&error, Error::Other(message) if message.contains("access_token")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Other(message) if message.contains("access_token")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_call_that_waits_too_long_meets_its_wall_limit() {
     let server = Server::start(vec![Step::Wait(Duration::from_secs(60))]).await;
     let mut config = at(&server.url());
-    config.limits = Caps { timeout_ms: None, ..config.limits };
-    let limits = Limits { wall: Duration::from_millis(200), ..limits() };
+    config.limits = Caps {
+        timeout_ms: None,
+        ..config.limits
+    };
+    let limits = Limits {
+        wall: Duration::from_millis(200),
+        ..limits()
+    };
     let session = session(&[host(&config.endpoint)], &Tls::default());
     let error = SOURCE.authenticate(&config, session.clone(), &limits).await;
     // authenticate goes to the authority, which is not allowed: that is the contract's.
     assert!(matches!(error, Ok(Err(_))), "{error:?}");
-    let config = Config { credentials: watchbell_sandbox::contract::Credentials::Host, ..config };
-    let error = SOURCE.poll(&config, session, None, &limits).await.unwrap_err();
-    assert!(matches!(error, CallError::Limit { limit: Limit::Wall, .. }), "{error:?}");
+    let config = Config {
+        credentials: watchbell_sandbox::contract::Credentials::Host,
+        ..config
+    };
+    let error = SOURCE
+        .poll(&config, session, None, &limits)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CallError::Limit {
+                limit: Limit::Wall,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_too_large_for_the_guests_memory_meets_the_memory_limit() {
     let body = format!("[{}{{}}]", r#"{"a":"b"},"#.repeat(90_000));
     let server = Server::answering("200 OK", "", &body).await;
-    let config = Config { credentials: watchbell_sandbox::contract::Credentials::Host, ..at(&server.url()) };
-    let limits = Limits { memory_bytes: 4 << 20, ..limits() };
+    let config = Config {
+        credentials: watchbell_sandbox::contract::Credentials::Host,
+        ..at(&server.url())
+    };
+    let limits = Limits {
+        memory_bytes: 4 << 20,
+        ..limits()
+    };
     let session = session(&[host(&config.endpoint)], &Tls::default());
-    let error = SOURCE.poll(&config, session, None, &limits).await.unwrap_err();
-    assert!(matches!(error, CallError::Limit { limit: Limit::Memory, .. }), "{error:?}");
+    let error = SOURCE
+        .poll(&config, session, None, &limits)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CallError::Limit {
+                limit: Limit::Memory,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn a_component_that_imports_more_than_its_world_is_refused_by_name() {
     let wat = r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)))"#;
-    let error = Source::load(&ENGINE, wat.as_bytes()).map(|_| ()).unwrap_err().to_string();
+    let error = Source::load(&ENGINE, wat.as_bytes())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("wasi:filesystem/preopens@0.2.0"), "{error}");
 }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 use watchbell_egress::Tls;
-use watchbell_sandbox::contract::{Api, AuthorizationCode, ClientAssertion, Config, Credentials, Error, RefreshToken};
+use watchbell_sandbox::contract::{
+    Api, AuthorizationCode, ClientAssertion, Config, Credentials, Error, RefreshToken,
+};
 use watchbell_tests::server::{Server, Step};
-use watchbell_tests::{SECRET, SOURCE, TOKEN, authenticate, config, host, limits, poll, poll_in, session};
+use watchbell_tests::{
+    SECRET, SOURCE, TOKEN, authenticate, config, host, limits, poll, poll_in, session,
+};
 
 fn at(url: &str) -> Config {
     config(url, url)
@@ -48,7 +52,12 @@ async fn every_parameter_is_sent_percent_encoded_and_groups_are_repeated() {
 #[tokio::test]
 async fn the_host_adds_the_token_to_the_poll_and_to_nothing_else() {
     let request = sent(|_| {}).await;
-    assert!(request.to_lowercase().contains(&format!("authorization: bearer {}", TOKEN.to_lowercase())), "{request}");
+    assert!(
+        request
+            .to_lowercase()
+            .contains(&format!("authorization: bearer {}", TOKEN.to_lowercase())),
+        "{request}"
+    );
 
     let server = Server::answering("200 OK", "", "[]").await;
     let mut elsewhere = at(&server.url());
@@ -56,8 +65,16 @@ async fn the_host_adds_the_token_to_the_poll_and_to_nothing_else() {
     let session = session(&[host(&elsewhere.endpoint)], &Tls::default());
     let other = format!("{}/other", server.url()).parse().unwrap();
     let authorization = watchbell_sandbox::Authorization::bearer(other, TOKEN);
-    SOURCE.poll(&elsewhere, session, Some(authorization), &limits()).await.unwrap().unwrap();
-    assert!(!server.requests()[0].to_lowercase().contains("authorization"));
+    SOURCE
+        .poll(&elsewhere, session, Some(authorization), &limits())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        !server.requests()[0]
+            .to_lowercase()
+            .contains("authorization")
+    );
 }
 
 #[tokio::test]
@@ -65,22 +82,48 @@ async fn a_guest_that_sets_authorization_itself_is_refused() {
     let server = Server::answering("200 OK", "", "[]").await;
     let mut config = at(&server.url());
     config.credentials = Credentials::AccessToken(TOKEN.to_owned());
-    let error = poll_in(&config, session(&[host(&config.endpoint)], &Tls::default())).await.unwrap().unwrap_err();
-    assert!(matches!(&error, Error::Other(message) if message.contains("authorization")), "{error:?}");
+    let error = poll_in(&config, session(&[host(&config.endpoint)], &Tls::default()))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Other(message) if message.contains("authorization")),
+        "{error:?}"
+    );
     assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
 async fn the_token_request_is_the_documented_form_with_a_content_length() {
-    let server = Server::answering("200 OK", "", r#"{"access_token":"t","expires_in":"3599","expires_on":"1488720683"}"#).await;
+    let server = Server::answering(
+        "200 OK",
+        "",
+        r#"{"access_token":"t","expires_in":"3599","expires_on":"1488720683"}"#,
+    )
+    .await;
     let token = authenticate(&at(&server.url())).await.unwrap();
-    assert_eq!((token.value.as_str(), token.expires_in, token.expires_on), ("t", Some(3599), Some(1_488_720_683_000_000_000)));
+    assert_eq!(
+        (token.value.as_str(), token.expires_in, token.expires_on),
+        ("t", Some(3599), Some(1_488_720_683_000_000_000))
+    );
     let request = server.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let head = head.to_lowercase();
-    assert!(head.starts_with(&format!("post /{}/oauth2/token http/1.1", watchbell_simulator::TENANT_ID)), "{head}");
-    assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{head}");
-    assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
+    assert!(
+        head.starts_with(&format!(
+            "post /{}/oauth2/token http/1.1",
+            watchbell_simulator::TENANT_ID
+        )),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("\r\ncontent-length: {}", body.len())),
+        "{head}"
+    );
+    assert!(
+        head.contains("content-type: application/x-www-form-urlencoded"),
+        "{head}"
+    );
     assert!(!head.contains("transfer-encoding"), "{head}");
     assert_eq!(
         body,
@@ -92,10 +135,19 @@ async fn the_token_request_is_the_documented_form_with_a_content_length() {
 #[tokio::test]
 async fn token_answers_with_integers_with_one_time_and_with_none_are_read() {
     for (answer, want) in [
-        (r#"{"access_token":"t","expires_in":3599}"#, (Some(3599), None)),
-        (r#"{"access_token":"t","expires_on":"10"}"#, (None, Some(10_000_000_000))),
+        (
+            r#"{"access_token":"t","expires_in":3599}"#,
+            (Some(3599), None),
+        ),
+        (
+            r#"{"access_token":"t","expires_on":"10"}"#,
+            (None, Some(10_000_000_000)),
+        ),
         (r#"{"access_token":"t"}"#, (None, None)),
-        (r#"{"access_token":"t","expires_in":"soon","expires_on":null}"#, (None, None)),
+        (
+            r#"{"access_token":"t","expires_in":"soon","expires_on":null}"#,
+            (None, None),
+        ),
     ] {
         let server = Server::answering("200 OK", "", answer).await;
         let token = authenticate(&at(&server.url())).await.unwrap();
@@ -109,46 +161,79 @@ async fn what_is_wrong_is_refused_by_its_field_before_anything_is_sent() {
     let server = Server::answering("200 OK", "", "[]").await;
     let cases: [(&str, Change); 27] = [
         ("endpoint", |c| c.endpoint = "http://example.com".to_owned()),
-        ("endpoint", |c| c.endpoint = "https://user:pw@example.com".to_owned()),
-        ("endpoint", |c| c.endpoint = "https://example.com?x=1".to_owned()),
-        ("endpoint", |c| c.endpoint = "https://example.com#x".to_owned()),
-        ("endpoint", |c| c.endpoint = "https://example.com:0".to_owned()),
+        ("endpoint", |c| {
+            c.endpoint = "https://user:pw@example.com".to_owned()
+        }),
+        ("endpoint", |c| {
+            c.endpoint = "https://example.com?x=1".to_owned()
+        }),
+        ("endpoint", |c| {
+            c.endpoint = "https://example.com#x".to_owned()
+        }),
+        ("endpoint", |c| {
+            c.endpoint = "https://example.com:0".to_owned()
+        }),
         ("endpoint", |c| c.endpoint = "example.com".to_owned()),
         ("endpoint", |c| c.endpoint = "ftp://example.com".to_owned()),
         ("endpoint", |c| c.endpoint = String::new()),
         ("endpoint", |c| c.endpoint = "https://a b".to_owned()),
         ("api", |c| c.api = Api::Graph),
-        ("query.since", |c| c.query.since = Some("yesterday".to_owned())),
-        ("query.since", |c| c.query.since = Some("2026-02-30T00:00:00Z".to_owned())),
-        ("query.until", |c| c.query.until = Some("2026-13-01T00:00:00Z".to_owned())),
+        ("query.since", |c| {
+            c.query.since = Some("yesterday".to_owned())
+        }),
+        ("query.since", |c| {
+            c.query.since = Some("2026-02-30T00:00:00Z".to_owned())
+        }),
+        ("query.until", |c| {
+            c.query.until = Some("2026-13-01T00:00:00Z".to_owned())
+        }),
         ("query.until", |c| {
             c.query.since = Some("2026-01-02T00:00:00Z".to_owned());
             c.query.until = Some("2026-01-01T00:00:00Z".to_owned());
         }),
         ("query.ago", |c| c.query.ago = Some("10 minutes".to_owned())),
         ("query.ago", |c| c.query.ago = Some("-PT10M".to_owned())),
-        ("query.ago", |c| c.query.ago = Some("PT10M&limit=1".to_owned())),
+        ("query.ago", |c| {
+            c.query.ago = Some("PT10M&limit=1".to_owned())
+        }),
         ("query.ago", |c| {
             c.query.ago = Some("PT10M".to_owned());
             c.query.since = Some("2026-01-02T00:00:00Z".to_owned());
         }),
         ("query.limit", |c| c.query.limit = Some(0)),
-        ("query.machine-groups", |c| c.query.machine_groups = vec![String::new()]),
-        ("query.device-created-machine-tags", |c| c.query.device_created_machine_tags = Some("a\r\nb".to_owned())),
-        ("query.cloud-created-machine-tags", |c| c.query.cloud_created_machine_tags = Some(String::new())),
+        ("query.machine-groups", |c| {
+            c.query.machine_groups = vec![String::new()]
+        }),
+        ("query.device-created-machine-tags", |c| {
+            c.query.device_created_machine_tags = Some("a\r\nb".to_owned())
+        }),
+        ("query.cloud-created-machine-tags", |c| {
+            c.query.cloud_created_machine_tags = Some(String::new())
+        }),
         ("limits.max-bytes", |c| c.limits.max_bytes = 0),
         ("limits.max-pages", |c| c.limits.max_pages = 0),
         ("limits.timeout-ms", |c| c.limits.timeout_ms = Some(0)),
-        ("options.colour", |c| c.options = vec![("colour".to_owned(), "red".to_owned())]),
-        ("credentials.access-token", |c| c.credentials = Credentials::AccessToken("a\r\nX-Evil: 1".to_owned())),
+        ("options.colour", |c| {
+            c.options = vec![("colour".to_owned(), "red".to_owned())]
+        }),
+        ("credentials.access-token", |c| {
+            c.credentials = Credentials::AccessToken("a\r\nX-Evil: 1".to_owned())
+        }),
     ];
     for (field, change) in cases {
         let mut config = at(&server.url());
         config.credentials = Credentials::Host;
         change(&mut config);
         let session = session(&[host(&server.url())], &Tls::default());
-        let error = SOURCE.poll(&config, session, None, &limits()).await.unwrap().unwrap_err();
-        assert!(matches!(&error, Error::InvalidConfig(fault) if fault.field == field), "{field}: {error:?}");
+        let error = SOURCE
+            .poll(&config, session, None, &limits())
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidConfig(fault) if fault.field == field),
+            "{field}: {error:?}"
+        );
     }
     assert!(server.requests().is_empty());
 }
@@ -164,8 +249,17 @@ async fn credentials_are_checked_before_anything_is_sent() {
     };
     let text = || "x".to_owned();
     let later: [Credentials; 3] = [
-        Credentials::ClientAssertion(ClientAssertion { tenant_id: text(), client_id: text(), assertion: text() }),
-        Credentials::RefreshToken(RefreshToken { tenant_id: text(), client_id: text(), secret: None, refresh_token: text() }),
+        Credentials::ClientAssertion(ClientAssertion {
+            tenant_id: text(),
+            client_id: text(),
+            assertion: text(),
+        }),
+        Credentials::RefreshToken(RefreshToken {
+            tenant_id: text(),
+            client_id: text(),
+            secret: None,
+            refresh_token: text(),
+        }),
         Credentials::AuthorizationCode(AuthorizationCode {
             tenant_id: text(),
             client_id: text(),
@@ -177,23 +271,42 @@ async fn credentials_are_checked_before_anything_is_sent() {
     ];
     let nothing_to_ask = [Credentials::Host, Credentials::AccessToken(text())];
     for credentials in later.into_iter().chain(nothing_to_ask) {
-        let config = Config { credentials, ..at(&server.url()) };
+        let config = Config {
+            credentials,
+            ..at(&server.url())
+        };
         let error = authenticate(&config).await.unwrap_err();
-        assert!(matches!(&error, Error::InvalidConfig(fault) if fault.field == "credentials"), "{error:?}");
+        assert!(
+            matches!(&error, Error::InvalidConfig(fault) if fault.field == "credentials"),
+            "{error:?}"
+        );
     }
     let cases: [(&str, Change); 2] = [
-        ("authority", |c| c.authority = "http://login.example.com".to_owned()),
+        ("authority", |c| {
+            c.authority = "http://login.example.com".to_owned()
+        }),
         ("api", |c| c.api = Api::Graph),
     ];
     for (field, change) in cases {
         let mut config = at(&server.url());
         change(&mut config);
         let session = session(&[host(&server.url())], &Tls::default());
-        let error = SOURCE.authenticate(&config, session, &limits()).await.unwrap().unwrap_err();
-        assert!(matches!(&error, Error::InvalidConfig(fault) if fault.field == field), "{error:?}");
+        let error = SOURCE
+            .authenticate(&config, session, &limits())
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidConfig(fault) if fault.field == field),
+            "{error:?}"
+        );
     }
     for (field, change) in [
-        ("credentials.tenant-id", (|k| k.tenant_id = "../x".to_owned()) as fn(&mut watchbell_sandbox::contract::ClientSecret)),
+        (
+            "credentials.tenant-id",
+            (|k| k.tenant_id = "../x".to_owned())
+                as fn(&mut watchbell_sandbox::contract::ClientSecret),
+        ),
         ("credentials.tenant-id", |k| k.tenant_id = String::new()),
         ("credentials.client-id", |k| k.client_id = String::new()),
         ("credentials.secret", |k| k.secret = "a\nb".to_owned()),
@@ -201,7 +314,10 @@ async fn credentials_are_checked_before_anything_is_sent() {
         let mut config = at(&server.url());
         with(&mut config, change);
         let error = authenticate(&config).await.unwrap_err();
-        assert!(matches!(&error, Error::InvalidConfig(fault) if fault.field == field), "{error:?}");
+        assert!(
+            matches!(&error, Error::InvalidConfig(fault) if fault.field == field),
+            "{error:?}"
+        );
     }
     assert!(server.requests().is_empty());
 }
@@ -211,21 +327,36 @@ async fn neither_secret_nor_token_comes_back_in_any_error() {
     let encoded = "MARKED%2Bsecret%2Fwith%3Dodd%26characters%2541~";
     let words = format!("{SECRET} {encoded} {TOKEN}");
     let bodies = [
-        format!(r#"{{"error":"{SECRET}","error_description":"{words}","trace_id":"{words}","error_codes":[1]}}"#),
-        format!(r#"{{"error":{{"code":"{words}","message":"{words}","innerError":{{"request-id":"{words}"}}}}}}"#),
+        format!(
+            r#"{{"error":"{SECRET}","error_description":"{words}","trace_id":"{words}","error_codes":[1]}}"#
+        ),
+        format!(
+            r#"{{"error":{{"code":"{words}","message":"{words}","innerError":{{"request-id":"{words}"}}}}}}"#
+        ),
         format!("{words} is not JSON"),
         format!(r#"{{"access_token":"","{words}":1}}"#),
         format!(r#"{{"access_token":{{"{words}":1}}}}"#),
     ];
     for body in &bodies {
-        for status in ["200 OK", "400 Bad Request", "401 Unauthorized", "403 Forbidden", "429 Slow Down", "500 Oops", "302 Found"] {
+        for status in [
+            "200 OK",
+            "400 Bad Request",
+            "401 Unauthorized",
+            "403 Forbidden",
+            "429 Slow Down",
+            "500 Oops",
+            "302 Found",
+        ] {
             let server = Server::answering(status, "", body).await;
             let config = at(&server.url());
             let mut said = String::new();
             if let Err(error) = authenticate(&config).await {
                 said.push_str(&format!("{error:?}"));
             }
-            assert!(!said.contains("MARKED+secret") && !said.contains(encoded), "{status} {body}: {said}");
+            assert!(
+                !said.contains("MARKED+secret") && !said.contains(encoded),
+                "{status} {body}: {said}"
+            );
         }
     }
 }
@@ -236,5 +367,8 @@ async fn a_slow_login_service_is_timed_out_at_the_token_stage() {
     let mut config = at(&server.url());
     config.limits.timeout_ms = Some(200);
     let error = authenticate(&config).await.unwrap_err();
-    assert!(matches!(&error, Error::TimedOut(f) if f.stage == watchbell_sandbox::contract::Stage::Token), "{error:?}");
+    assert!(
+        matches!(&error, Error::TimedOut(f) if f.stage == watchbell_sandbox::contract::Stage::Token),
+        "{error:?}"
+    );
 }

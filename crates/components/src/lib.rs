@@ -13,5 +13,8 @@ pub const JQ: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/jq.wasm"));
 pub const CSV: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/csv.wasm"));
 
 /// Every bundled component with its file name.
-pub const ALL: [(&str, &[u8]); 3] =
-    [("defender.wasm", DEFENDER), ("jq.wasm", JQ), ("csv.wasm", CSV)];
+pub const ALL: [(&str, &[u8]); 3] = [
+    ("defender.wasm", DEFENDER),
+    ("jq.wasm", JQ),
+    ("csv.wasm", CSV),
+];

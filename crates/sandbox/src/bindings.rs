@@ -3,7 +3,13 @@
 //!
 //! Of the source's world only the export is taken: its imports, `wasi:http` and
 //! `wasi:io`, are wasmtime's own crates' to bind.
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction
+)]
 
 pub(crate) mod source_world {
     wasmtime::component::bindgen!({

@@ -37,19 +37,38 @@ impl Cache {
     /// [`LoadError::UnsafeFolder`] when another user can write there;
     /// [`LoadError::Io`] when it cannot be made or read.
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
-        let told = |source| LoadError::Io { path: folder.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
+        let told = |source| LoadError::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(told)?;
         let about = fs::metadata(folder).map_err(told)?;
-        let refuse = |problem: String| LoadError::UnsafeFolder { path: folder.to_owned(), problem };
+        let refuse = |problem: String| LoadError::UnsafeFolder {
+            path: folder.to_owned(),
+            problem,
+        };
         if about.uid() != rustix::process::geteuid().as_raw() {
             return Err(refuse(format!("belongs to user {}", about.uid())));
         }
         if about.mode() & 0o022 != 0 {
-            return Err(refuse(format!("can be written by others (mode {:o})", about.mode() & 0o777)));
+            return Err(refuse(format!(
+                "can be written by others (mode {:o})",
+                about.mode() & 0o777
+            )));
         }
         let path = folder.join("key");
-        let key = read_or_make_key(&path).map_err(|source| LoadError::Io { path: path.clone(), source })?;
-        Ok(Self { folder: folder.to_owned(), key })
+        let key = read_or_make_key(&path).map_err(|source| LoadError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            key,
+        })
     }
 
     /// The component, from compiled code when there is some that fits, else compiled
@@ -82,7 +101,11 @@ impl Cache {
 
     fn write(&self, path: &Path, component: &Component) -> Result<(), String> {
         let code = component.serialize().map_err(|e| e.to_string())?;
-        let tag = self.mac(path, &code).ok_or("the key is unusable")?.finalize().into_bytes();
+        let tag = self
+            .mac(path, &code)
+            .ok_or("the key is unusable")?
+            .finalize()
+            .into_bytes();
         // Written aside and renamed: a reader sees a whole file or none.
         let aside = path.with_extension(format!("{}.tmp", std::process::id()));
         let written = private(&aside)
@@ -153,5 +176,9 @@ fn read_or_make_key(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 fn private(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }

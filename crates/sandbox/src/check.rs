@@ -23,9 +23,16 @@ pub(crate) fn alerts(alerts: &[Alert]) -> Result<(), CallError> {
 }
 
 /// One event for each alert, none of which could be read as two.
-pub(crate) fn events(events: &[Vec<u8>], alerts: usize, format: &Description) -> Result<(), CallError> {
+pub(crate) fn events(
+    events: &[Vec<u8>],
+    alerts: usize,
+    format: &Description,
+) -> Result<(), CallError> {
     if events.len() != alerts {
-        return Err(CallError::Contract(format!("{} events for {alerts} alerts", events.len())));
+        return Err(CallError::Contract(format!(
+            "{} events for {alerts} alerts",
+            events.len()
+        )));
     }
     for (index, event) in events.iter().enumerate() {
         stands_alone(event, format)
@@ -44,7 +51,10 @@ pub(crate) fn description(format: &Description) -> Result<(), CallError> {
         return refuse("the quote is not an ASCII character");
     }
     let plain = |c: char| c.is_ascii_alphanumeric();
-    if format.extension.is_empty() || format.extension.len() > 16 || !format.extension.chars().all(plain) {
+    if format.extension.is_empty()
+        || format.extension.len() > 16
+        || !format.extension.chars().all(plain)
+    {
         return refuse("the extension is not one to 16 letters and digits");
     }
     match &format.header {
@@ -61,9 +71,17 @@ fn stands_alone(event: &[u8], format: &Description) -> Result<(), &'static str> 
     for (at, byte) in event.iter().enumerate() {
         if Some(*byte) == quote {
             quoted = !quoted;
-        } else if !quoted && event.get(at..).is_some_and(|rest| rest.starts_with(&format.separator)) {
+        } else if !quoted
+            && event
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(&format.separator))
+        {
             return Err("holds the format's separator");
         }
     }
-    if quoted { Err("opens a quote and does not close it") } else { Ok(()) }
+    if quoted {
+        Err("opens a quote and does not close it")
+    } else {
+        Ok(())
+    }
 }

@@ -24,9 +24,16 @@ pub(crate) fn load(engine: &Engine, bytes: &[u8], world: &World) -> Result<Compo
     };
     let kind = component.component_type();
     for (import, _) in kind.imports(engine.wasmtime()) {
-        let known = import == TYPES || world.imports.iter().any(|offered| import.starts_with(offered));
+        let known = import == TYPES
+            || world
+                .imports
+                .iter()
+                .any(|offered| import.starts_with(offered));
         if !known {
-            return Err(LoadError::Import { import: import.to_owned(), world: world.name });
+            return Err(LoadError::Import {
+                import: import.to_owned(),
+                world: world.name,
+            });
         }
     }
     Ok(component)

@@ -15,7 +15,8 @@ use crate::limits::{Limit, Limits, Meter};
 use crate::state::Metered;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
 use wasmtime::{
     Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, UpdateDeadline,
 };
@@ -101,7 +102,11 @@ impl Engine {
             })
             .map_err(|e| LoadError::Engine(e.to_string()))?;
         let permits = Arc::new(Semaphore::new(calls as usize));
-        Ok(Self { inner, permits, cache: cache.map(Arc::new) })
+        Ok(Self {
+            inner,
+            permits,
+            cache: cache.map(Arc::new),
+        })
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -112,24 +117,17 @@ impl Engine {
         self.cache.as_deref()
     }
 
-    /// Runs one call in a store of its own, within `limits`: waits for a slot of the
-    /// pool, then for `work`, and sorts what came of it.
-    pub(crate) async fn run<S: Metered + Send + 'static, R>(
+    /// Begins a call: waits for a slot of the pool and makes a store in which every
+    /// bound of `limits` is armed, but for the wall, which [`Call::finish`] is told of.
+    pub(crate) async fn begin<S: Metered + Send + 'static>(
         &self,
         limits: &Limits,
         state: impl FnOnce(Meter) -> S,
-        work: impl AsyncFnOnce(&mut Store<S>) -> wasmtime::Result<R>,
-    ) -> Result<R, CallError> {
+    ) -> Call<S> {
         // The semaphore is never closed, so waiting cannot fail.
-        let _slot = self.permits.acquire().await.ok();
-        let mut store = self.store(state(Meter::new(limits.clone())), limits);
-        let outcome = tokio::time::timeout(limits.wall, work(&mut store)).await;
-        let meter = store.data_mut().meter();
-        match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(CallError::of(&error, meter)),
-            Err(_) => Err(CallError::limit(Limit::Wall, meter)),
-        }
+        let slot = Arc::clone(&self.permits).acquire_owned().await.ok();
+        let store = self.store(state(Meter::new(limits.clone())), limits);
+        Call { store, _slot: slot }
     }
 
     /// A store with every bound of `limits` armed.
@@ -149,5 +147,26 @@ impl Engine {
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+}
+
+/// A call under way: its store, and its slot of the pool until the store is gone.
+pub(crate) struct Call<S: 'static> {
+    pub(crate) store: Store<S>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl<S: Metered> Call<S> {
+    /// Sorts what came of it; the outer error is the wall limit.
+    pub(crate) fn finish<R>(
+        mut self,
+        outcome: Result<wasmtime::Result<R>, Elapsed>,
+    ) -> Result<R, CallError> {
+        let meter = self.store.data_mut().meter();
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(CallError::of(&error, meter)),
+            Err(_) => Err(CallError::limit(Limit::Wall, meter)),
+        }
     }
 }

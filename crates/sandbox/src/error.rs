@@ -15,7 +15,9 @@ pub enum LoadError {
     #[error("not a WebAssembly component that can run here: {0}")]
     Invalid(String),
     /// It imports what its world does not offer.
-    #[error("the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI")]
+    #[error(
+        "the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI"
+    )]
     Import {
         /// The import's name.
         import: String,
@@ -76,12 +78,19 @@ pub enum CallError {
 
 impl CallError {
     pub(crate) fn limit(limit: Limit, meter: &Meter) -> Self {
-        Self::Limit { limit, value: meter.value(limit) }
+        Self::Limit {
+            limit,
+            value: meter.value(limit),
+        }
     }
 
     /// Sorts what wasmtime reports of a call that did not return.
     pub(crate) fn of(error: &wasmtime::Error, meter: &Meter) -> Self {
-        let fuel = || error.chain().any(|cause| cause.to_string().contains("hostcalls has been exhausted"));
+        let fuel = || {
+            error
+                .chain()
+                .any(|cause| cause.to_string().contains("hostcalls has been exhausted"))
+        };
         let limit = match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => Some(Limit::Stack),
             _ if fuel() => Some(Limit::Transfer),

@@ -11,11 +11,11 @@ use http::{HeaderName, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::fmt;
 use std::sync::Arc;
-use watchbell_egress::{Asked, Error as Fault, Phase, Session, TlsFault};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, Result, WasiBody,
     WasiHttpHooks,
 };
+use watchbell_egress::{Asked, Error as Fault, Phase, Session, TlsFault};
 use zeroize::Zeroizing;
 
 /// A bearer token, and the one request that may carry it.
@@ -29,7 +29,10 @@ impl Authorization {
     /// `token` for a GET of `target`, an absolute URL whose query does not count.
     #[must_use]
     pub fn bearer(target: Uri, token: &str) -> Self {
-        Self { target, value: Arc::new(Zeroizing::new(format!("Bearer {token}"))) }
+        Self {
+            target,
+            value: Arc::new(Zeroizing::new(format!("Bearer {token}"))),
+        }
     }
 
     fn fits(&self, method: &Method, url: &Uri) -> bool {
@@ -62,7 +65,10 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     pub(crate) fn new(session: Session, authorization: Option<Authorization>) -> Self {
-        Self { session, authorization }
+        Self {
+            session,
+            authorization,
+        }
     }
 }
 
@@ -70,7 +76,9 @@ impl WasiHttpHooks for Hooks {
     /// Refuses what wasmtime refuses (Host, Connection, Transfer-Encoding, …) and
     /// Authorization, which is the host's to set.
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name: &HeaderName| name == AUTHORIZATION || DEFAULT_FORBIDDEN_HEADERS.contains(name))
+        Arc::new(|name: &HeaderName| {
+            name == AUTHORIZATION || DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        })
     }
 
     fn send_request(
@@ -93,7 +101,10 @@ impl WasiHttpHooks for Hooks {
         });
         Box::new(async move {
             let request = request.map(|body| body.map_err(|error| Sent(error.to_string())));
-            let answer = session.send(request, asked).await.map_err(|fault| told(&fault))?;
+            let answer = session
+                .send(request, asked)
+                .await
+                .map_err(|fault| told(&fault))?;
             let answer = answer.map(|body| body.map_err(|fault| told(&fault)).boxed_unsync());
             let done: Sending<Result<(), Error>> = Box::new(async { Ok(()) });
             Ok((answer, done))
@@ -112,16 +123,36 @@ struct Sent(String);
 fn told(fault: &Fault) -> Error {
     match fault {
         Fault::Denied(_) | Fault::TooManyRequests { .. } => Error::HttpRequestDenied,
-        Fault::Dns { .. } => Error::DnsError { rcode: None, info_code: None },
+        Fault::Dns { .. } => Error::DnsError {
+            rcode: None,
+            info_code: None,
+        },
         Fault::Connect { .. } => Error::ConnectionRefused,
-        Fault::Tls { fault: TlsFault::Certificate, .. } | Fault::Roots { .. } => Error::TlsCertificateError,
-        Fault::Tls { fault: TlsFault::Alert, .. } => {
-            Error::TlsAlertReceived { alert_id: None, alert_message: None }
+        Fault::Tls {
+            fault: TlsFault::Certificate,
+            ..
         }
+        | Fault::Roots { .. } => Error::TlsCertificateError,
+        Fault::Tls {
+            fault: TlsFault::Alert,
+            ..
+        } => Error::TlsAlertReceived {
+            alert_id: None,
+            alert_message: None,
+        },
         Fault::Tls { .. } => Error::TlsProtocolError,
-        Fault::TimedOut { phase: Phase::Resolve, .. } => Error::DnsTimeout,
-        Fault::TimedOut { phase: Phase::Connect | Phase::Tls, .. } => Error::ConnectionTimeout,
-        Fault::TimedOut { phase: Phase::BetweenBytes, .. } => Error::ConnectionReadTimeout,
+        Fault::TimedOut {
+            phase: Phase::Resolve,
+            ..
+        } => Error::DnsTimeout,
+        Fault::TimedOut {
+            phase: Phase::Connect | Phase::Tls,
+            ..
+        } => Error::ConnectionTimeout,
+        Fault::TimedOut {
+            phase: Phase::BetweenBytes,
+            ..
+        } => Error::ConnectionReadTimeout,
         Fault::TimedOut { .. } => Error::HttpResponseTimeout,
         Fault::ResponseTooLarge { limit } => Error::HttpResponseBodySize(Some(*limit)),
         Fault::HeadersTooLarge { limit } => {
@@ -133,4 +164,3 @@ fn told(fault: &Fault) -> Error {
         _ => Error::InternalError(None),
     }
 }
-

@@ -110,7 +110,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, memory_used: 0, met: None }
+        Self {
+            limits,
+            memory_used: 0,
+            met: None,
+        }
     }
 
     /// The value of a bound, for an error.
@@ -127,8 +131,15 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.memory_used.saturating_add(desired.saturating_sub(current));
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self
+            .memory_used
+            .saturating_add(desired.saturating_sub(current));
         if used > self.limits.memory_bytes {
             self.met = Some(Limit::Memory);
             return Ok(false);
@@ -137,7 +148,12 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let allowed = desired <= self.limits.table_elements;
         if !allowed {
             self.met = Some(Limit::Table);

@@ -10,13 +10,20 @@ use crate::engine::Engine;
 use crate::error::{CallError, LoadError};
 use crate::limits::Limits;
 use crate::state::Pure;
+use tokio::time::timeout;
 use wasmtime::component::{InstancePre, Linker};
 
 /// A plugin's settings as name and value, in the configuration's order.
 pub type Options = Vec<(String, String)>;
 
-const PROCESSOR: World = World { name: "alert-processor", imports: &[] };
-const ENCODER: World = World { name: "alert-encoder", imports: &[] };
+const PROCESSOR: World = World {
+    name: "alert-processor",
+    imports: &[],
+};
+const ENCODER: World = World {
+    name: "alert-encoder",
+    imports: &[],
+};
 
 /// A loaded processor. Cheap to clone; each call runs in a fresh instance.
 #[derive(Clone)]
@@ -32,19 +39,31 @@ impl Processor {
     /// [`LoadError`] when it is no component, imports anything or lacks its exports.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let pre = link(engine, bytes, &PROCESSOR, AlertProcessorPre::new)?;
-        Ok(Self { engine: engine.clone(), pre })
+        Ok(Self {
+            engine: engine.clone(),
+            pre,
+        })
     }
 
     /// Judges the options.
     ///
     /// # Errors
     /// Outside: the plugin was stopped. Inside: what it says.
-    pub async fn check(&self, options: &Options, limits: &Limits) -> Result<Result<(), PluginError>, CallError> {
-        self.engine.run(limits, Pure::new, async |store| {
-            let guest = self.pre.instantiate_async(&mut *store).await?;
-            guest.watchbell_detections_processor().call_check(store, options).await
-        })
-        .await
+    pub async fn check(
+        &self,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Result<(), PluginError>, CallError> {
+        let mut call = self.engine.begin(limits, Pure::new).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            guest
+                .watchbell_detections_processor()
+                .call_check(&mut call.store, options)
+                .await
+        };
+        let outcome = timeout(limits.wall, work).await;
+        call.finish(outcome)
     }
 
     /// Processes one batch.
@@ -58,13 +77,16 @@ impl Processor {
         alerts: &[Alert],
         limits: &Limits,
     ) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
-        let answer = self
-            .engine
-            .run(limits, Pure::new, async |store| {
-                let guest = self.pre.instantiate_async(&mut *store).await?;
-                guest.watchbell_detections_processor().call_process(store, options, alerts).await
-            })
-            .await?;
+        let mut call = self.engine.begin(limits, Pure::new).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            guest
+                .watchbell_detections_processor()
+                .call_process(&mut call.store, options, alerts)
+                .await
+        };
+        let outcome = timeout(limits.wall, work).await;
+        let answer = call.finish(outcome)?;
         if let Ok(alerts) = &answer {
             check::alerts(alerts)?;
         }
@@ -86,7 +108,10 @@ impl Encoder {
     /// [`LoadError`] when it is no component, imports anything or lacks its exports.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let pre = link(engine, bytes, &ENCODER, AlertEncoderPre::new)?;
-        Ok(Self { engine: engine.clone(), pre })
+        Ok(Self {
+            engine: engine.clone(),
+            pre,
+        })
     }
 
     /// Judges the options, and says what `encode` will produce with them.
@@ -99,17 +124,17 @@ impl Encoder {
         options: &Options,
         limits: &Limits,
     ) -> Result<Result<Description, PluginError>, CallError> {
-        let answer = self
-            .engine
-            .run(limits, Pure::new, async |store| {
-                let guest = self.pre.instantiate_async(&mut *store).await?;
-                let encoder = guest.watchbell_detections_encoder();
-                match encoder.call_check(&mut *store, options).await? {
-                    Ok(()) => encoder.call_describe(store, options).await,
-                    Err(error) => Ok(Err(error)),
-                }
-            })
-            .await?;
+        let mut call = self.engine.begin(limits, Pure::new).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            let encoder = guest.watchbell_detections_encoder();
+            match encoder.call_check(&mut call.store, options).await? {
+                Ok(()) => encoder.call_describe(&mut call.store, options).await,
+                Err(error) => Ok(Err(error)),
+            }
+        };
+        let outcome = timeout(limits.wall, work).await;
+        let answer = call.finish(outcome)?;
         if let Ok(format) = &answer {
             check::description(format)?;
         }
@@ -128,13 +153,16 @@ impl Encoder {
         alerts: &[Alert],
         limits: &Limits,
     ) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
-        let answer = self
-            .engine
-            .run(limits, Pure::new, async |store| {
-                let guest = self.pre.instantiate_async(&mut *store).await?;
-                guest.watchbell_detections_encoder().call_encode(store, options, alerts).await
-            })
-            .await?;
+        let mut call = self.engine.begin(limits, Pure::new).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            guest
+                .watchbell_detections_encoder()
+                .call_encode(&mut call.store, options, alerts)
+                .await
+        };
+        let outcome = timeout(limits.wall, work).await;
+        let answer = call.finish(outcome)?;
         if let Ok(events) = &answer {
             check::events(events, alerts.len(), format)?;
         }
@@ -152,5 +180,8 @@ fn link<P>(
     Linker::new(engine.wasmtime())
         .instantiate_pre(&component)
         .and_then(pre)
-        .map_err(|e| LoadError::World { world: world.name, reason: format!("{e:#}") })
+        .map_err(|e| LoadError::World {
+            world: world.name,
+            reason: format!("{e:#}"),
+        })
 }

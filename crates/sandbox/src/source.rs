@@ -1,23 +1,29 @@
 //! A loaded source, and the two calls on it.
 
 use crate::bindings::contract::{Config, Error, Token};
-use crate::bindings::source_world::{SourceExports, SourceExportsPre};
+use crate::bindings::source_world::SourceExportsPre;
 use crate::bindings::types::Alert;
 use crate::check;
 use crate::component::{self, World};
-use crate::engine::Engine;
+use crate::engine::{Call, Engine};
 use crate::error::{CallError, LoadError};
 use crate::http::{Authorization, Hooks};
 use crate::limits::Limits;
 use crate::state::Online;
-use wasmtime::Store;
+use tokio::time::timeout;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi_http::WasiHttpCtx;
 use watchbell_egress::Session;
 
 const WORLD: World = World {
     name: "defender-source",
-    imports: &["wasi:http/types@0.2.", "wasi:http/outgoing-handler@0.2.", "wasi:io/error@0.2.", "wasi:io/poll@0.2.", "wasi:io/streams@0.2."],
+    imports: &[
+        "wasi:http/types@0.2.",
+        "wasi:http/outgoing-handler@0.2.",
+        "wasi:io/error@0.2.",
+        "wasi:io/poll@0.2.",
+        "wasi:io/streams@0.2.",
+    ],
 };
 
 /// A loaded source component. Cheap to clone; each call runs in a fresh instance.
@@ -42,8 +48,14 @@ impl Source {
         let pre = linker
             .instantiate_pre(&component)
             .and_then(SourceExportsPre::new)
-            .map_err(|e| LoadError::World { world: WORLD.name, reason: format!("{e:#}") })?;
-        Ok(Self { engine: engine.clone(), pre })
+            .map_err(|e| LoadError::World {
+                world: WORLD.name,
+                reason: format!("{e:#}"),
+            })?;
+        Ok(Self {
+            engine: engine.clone(),
+            pre,
+        })
     }
 
     /// Gets a token. `session` should reach the authority and nothing else: this
@@ -57,10 +69,16 @@ impl Source {
         session: Session,
         limits: &Limits,
     ) -> Result<Result<Token, Error>, CallError> {
-        self.call(Hooks::new(session, None), limits, async |guest, store| {
-            guest.watchbell_detections_source().call_authenticate(store, config).await
-        })
-        .await
+        let mut call = self.begin(Hooks::new(session, None), limits).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            guest
+                .watchbell_detections_source()
+                .call_authenticate(&mut call.store, config)
+                .await
+        };
+        let outcome = timeout(limits.wall, work).await;
+        call.finish(outcome)
     }
 
     /// Asks once for detections. The credentials in `config` should be `host`;
@@ -77,11 +95,16 @@ impl Source {
         authorization: Option<Authorization>,
         limits: &Limits,
     ) -> Result<Result<Vec<Alert>, Error>, CallError> {
-        let answer = self
-            .call(Hooks::new(session, authorization), limits, async |guest, store| {
-                guest.watchbell_detections_source().call_poll(store, config).await
-            })
-            .await?;
+        let mut call = self.begin(Hooks::new(session, authorization), limits).await;
+        let work = async {
+            let guest = self.pre.instantiate_async(&mut call.store).await?;
+            guest
+                .watchbell_detections_source()
+                .call_poll(&mut call.store, config)
+                .await
+        };
+        let outcome = timeout(limits.wall, work).await;
+        let answer = call.finish(outcome)?;
         match &answer {
             Ok(alerts) => check::alerts(alerts)?,
             Err(Error::Malformed(fault)) => check::alerts(&fault.alerts)?,
@@ -95,26 +118,25 @@ impl Source {
     /// # Errors
     /// As [`Source::poll`].
     pub async fn create(&self, session: Session, limits: &Limits) -> Result<(), CallError> {
-        self.call(Hooks::new(session, None), limits, async |_, _| Ok(())).await
+        let mut call = self.begin(Hooks::new(session, None), limits).await;
+        let work = async { self.pre.instantiate_async(&mut call.store).await.map(drop) };
+        let outcome = timeout(limits.wall, work).await;
+        call.finish(outcome)
     }
 
-    async fn call<R>(
-        &self,
-        hooks: Hooks,
-        limits: &Limits,
-        work: impl AsyncFnOnce(&SourceExports, &mut Store<Online>) -> wasmtime::Result<R>,
-    ) -> Result<R, CallError> {
+    async fn begin(&self, hooks: Hooks, limits: &Limits) -> Call<Online> {
         let state = |meter| {
             let mut context = WasiHttpCtx::new();
             context.set_field_size_limit(limits.header_bytes);
             let mut table = ResourceTable::new();
             table.set_max_capacity(limits.handles);
-            Online { meter, table, context, hooks }
+            Online {
+                meter,
+                table,
+                context,
+                hooks,
+            }
         };
-        let run = async |store: &mut Store<Online>| {
-            let guest = self.pre.instantiate_async(&mut *store).await?;
-            work(&guest, store).await
-        };
-        self.engine.run(limits, state, run).await
+        self.engine.begin(limits, state).await
     }
 }

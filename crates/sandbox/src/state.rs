@@ -51,6 +51,10 @@ impl IoView for Online {
 
 impl WasiHttpView for Online {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.context }
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.context,
+        }
     }
 }

@@ -6,10 +6,11 @@
 //! decoding follows all merging, so that the merged whole is judged and each problem
 //! is still told with the place its value came from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::at::At;
 use super::check;
+use super::decode::decode;
 use super::error::{ConfigError, Problem};
 use super::interpolate::{self, Env};
 use super::names::Name;
@@ -172,6 +173,27 @@ impl Document {
                 )]))
             }
         }
+    }
+
+    /// `data_dir` alone, for verbs that use one source and look at nothing else.
+    ///
+    /// # Errors
+    /// When it holds a variable that is not set, or is no text.
+    pub fn data_dir(&self, env: &Env<'_>) -> Result<Option<PathBuf>, ConfigError> {
+        let mut root = self.root.clone();
+        let path = KeyPath::default().key("data_dir");
+        let Some(entry) = root.get_mut("data_dir") else {
+            return Ok(None);
+        };
+        let mut problems = Vec::new();
+        interpolate::node(&mut entry.node, &path, env, &mut problems);
+        if !problems.is_empty() {
+            return Err(invalid(problems));
+        }
+        let node = entry.node.clone();
+        let mut report = Report::new(&root, self.origin.clone());
+        let folder: Option<PathBuf> = decode(&node, &path, &[], &mut report);
+        report.finish(folder).map(|(folder, _)| folder)
     }
 
     /// Replaces variables, decodes and checks everything.

@@ -10,7 +10,10 @@ use watchbell_detection::Splitter;
 
 /// Asks for detections.
 pub(crate) fn poll(question: &Detections) -> Result<Vec<Alert>, Error> {
-    let bearer = question.token.as_ref().map(|token| format!("Bearer {token}"));
+    let bearer = question
+        .token
+        .as_ref()
+        .map(|token| format!("Bearer {token}"));
     let mut headers = vec![("accept", "application/json")];
     headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
     let answer = http::send(&Request {
@@ -36,7 +39,10 @@ pub(crate) fn poll(question: &Detections) -> Result<Vec<Alert>, Error> {
             unreadable: fault
                 .unreadable
                 .into_iter()
-                .map(|range| ByteRange { start: range.start, end: range.end })
+                .map(|range| ByteRange {
+                    start: range.start,
+                    end: range.end,
+                })
                 .collect(),
         })),
     }

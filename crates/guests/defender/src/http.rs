@@ -4,9 +4,7 @@
 //! it: wait (`timed-out`), check name and network (`unreachable`), ask the operator
 //! (`denied`), raise a cap (`too-large`).
 
-use crate::bindings::exports::watchbell::detections::source::{
-    Error, Failure, Stage, TooLarge,
-};
+use crate::bindings::exports::watchbell::detections::source::{Error, Failure, Stage, TooLarge};
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
@@ -59,16 +57,35 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
     }
     if let Some(body) = request.body {
         headers
-            .append(&"content-length".to_owned(), &body.len().to_string().into_bytes())
+            .append(
+                &"content-length".to_owned(),
+                &body.len().to_string().into_bytes(),
+            )
             .map_err(|_| fault("the header content-length"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
-    let method = if request.body.is_some() { Method::Post } else { Method::Get };
-    let scheme = if request.base.tls { Scheme::Https } else { Scheme::Http };
-    outgoing.set_method(&method).map_err(|()| fault("the method"))?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| fault("the scheme"))?;
-    outgoing.set_authority(Some(&request.base.authority)).map_err(|()| fault("the authority"))?;
-    outgoing.set_path_with_query(Some(request.target)).map_err(|()| fault("the path"))?;
+    let method = if request.body.is_some() {
+        Method::Post
+    } else {
+        Method::Get
+    };
+    let scheme = if request.base.tls {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
+    outgoing
+        .set_method(&method)
+        .map_err(|()| fault("the method"))?;
+    outgoing
+        .set_scheme(Some(&scheme))
+        .map_err(|()| fault("the scheme"))?;
+    outgoing
+        .set_authority(Some(&request.base.authority))
+        .map_err(|()| fault("the authority"))?;
+    outgoing
+        .set_path_with_query(Some(request.target))
+        .map_err(|()| fault("the path"))?;
     let body = outgoing.body().map_err(|()| fault("the body"))?;
     let options = request.timeout_ms.and_then(timeouts);
     let future = outgoing_handler::handle(outgoing, options).map_err(|e| lost(stage, e))?;
@@ -78,7 +95,11 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
         if let Some(ready) = future.get() {
             let answer = ready.map_err(|()| Error::Other("the answer was taken twice".into()))?;
             let head = answer.map_err(|e| lost(stage, e))?;
-            return Ok(Answer { stage, status: head.status(), head });
+            return Ok(Answer {
+                stage,
+                status: head.status(),
+                head,
+            });
         }
         future.subscribe().block();
     }
@@ -88,19 +109,31 @@ impl Answer {
     /// A header's first value, when it is text.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values = self.head.headers().get(&name.to_owned());
-        values.into_iter().next().and_then(|value| String::from_utf8(value).ok())
+        values
+            .into_iter()
+            .next()
+            .and_then(|value| String::from_utf8(value).ok())
     }
 
     /// Reads the body to its end, chunk by chunk, and stops with `too-large` at
     /// `max_bytes`.
     pub(crate) fn read(&self, max_bytes: u64, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
-        let over = || Error::TooLarge(TooLarge { stage: self.stage, limit: max_bytes });
-        let announced = self.header("content-length").and_then(|text| text.parse::<u64>().ok());
+        let over = || {
+            Error::TooLarge(TooLarge {
+                stage: self.stage,
+                limit: max_bytes,
+            })
+        };
+        let announced = self
+            .header("content-length")
+            .and_then(|text| text.parse::<u64>().ok());
         if announced.is_some_and(|length| length > max_bytes) {
             return Err(over());
         }
         let body = self.take_body()?;
-        let stream = body.stream().map_err(|()| Error::Other("the body was taken twice".into()))?;
+        let stream = body
+            .stream()
+            .map_err(|()| Error::Other("the body was taken twice".into()))?;
         let mut left = max_bytes;
         while let Some(chunk) = next(self.stage, &stream, CHUNK.min(left.saturating_add(1)))? {
             left = left.checked_sub(chunk.len() as u64).ok_or_else(over)?;
@@ -126,7 +159,9 @@ impl Answer {
     }
 
     fn take_body(&self) -> Result<IncomingBody, Error> {
-        self.head.consume().map_err(|()| Error::Other("the body was taken twice".into()))
+        self.head
+            .consume()
+            .map_err(|()| Error::Other("the body was taken twice".into()))
     }
 }
 
@@ -136,7 +171,10 @@ fn next(stage: Stage, stream: &InputStream, most: u64) -> Result<Option<Vec<u8>>
         Err(StreamError::Closed) => Ok(None),
         Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
             Some(code) => lost(stage, code),
-            None => Error::Unreachable(Failure { stage, message: "the connection broke".into() }),
+            None => Error::Unreachable(Failure {
+                stage,
+                message: "the connection broke".into(),
+            }),
         }),
     }
 }
@@ -167,18 +205,19 @@ fn lost(stage: Stage, code: ErrorCode) -> Error {
     match code {
         ErrorCode::DnsTimeout => Error::TimedOut(told("resolving the name took too long")),
         ErrorCode::ConnectionTimeout => Error::TimedOut(told("connecting took too long")),
-        ErrorCode::ConnectionReadTimeout => {
-            Error::TimedOut(told("the next bytes took too long"))
-        }
+        ErrorCode::ConnectionReadTimeout => Error::TimedOut(told("the next bytes took too long")),
         ErrorCode::ConnectionWriteTimeout => Error::TimedOut(told("sending took too long")),
         ErrorCode::HttpResponseTimeout => Error::TimedOut(told("the answer took too long")),
         ErrorCode::HttpRequestDenied => Error::Denied(told("the host's policy denies the request")),
-        ErrorCode::DestinationIpProhibited => {
-            Error::Denied(told("the host's policy denies the address that the name has"))
-        }
+        ErrorCode::DestinationIpProhibited => Error::Denied(told(
+            "the host's policy denies the address that the name has",
+        )),
         ErrorCode::DnsError(payload) => Error::Unreachable(failure(format!(
             "the name does not resolve{}",
-            payload.rcode.map(|code| format!(" ({code})")).unwrap_or_default()
+            payload
+                .rcode
+                .map(|code| format!(" ({code})"))
+                .unwrap_or_default()
         ))),
         ErrorCode::ConnectionRefused => Error::Unreachable(told("the connection was refused")),
         ErrorCode::ConnectionTerminated => Error::Unreachable(told("the connection was closed")),
@@ -191,7 +230,10 @@ fn lost(stage: Stage, code: ErrorCode) -> Error {
         ErrorCode::TlsProtocolError => Error::Unreachable(told("TLS: the handshake failed")),
         ErrorCode::TlsAlertReceived(alert) => Error::Unreachable(failure(format!(
             "TLS: the server refused the handshake{}",
-            alert.alert_message.map(|text| format!(" ({text})")).unwrap_or_default()
+            alert
+                .alert_message
+                .map(|text| format!(" ({text})"))
+                .unwrap_or_default()
         ))),
         ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
@@ -199,15 +241,15 @@ fn lost(stage: Stage, code: ErrorCode) -> Error {
         | ErrorCode::ConnectionLimitReached => {
             Error::Unreachable(told("the destination cannot be reached"))
         }
-        ErrorCode::HttpResponseBodySize(limit) => {
-            Error::TooLarge(TooLarge { stage, limit: limit.unwrap_or_default() })
-        }
-        ErrorCode::HttpResponseHeaderSectionSize(limit) => {
-            Error::TooLarge(TooLarge { stage, limit: limit.unwrap_or_default().into() })
-        }
-        ErrorCode::HttpProtocolError => {
-            Error::Other("the server's answer is not HTTP".to_owned())
-        }
+        ErrorCode::HttpResponseBodySize(limit) => Error::TooLarge(TooLarge {
+            stage,
+            limit: limit.unwrap_or_default(),
+        }),
+        ErrorCode::HttpResponseHeaderSectionSize(limit) => Error::TooLarge(TooLarge {
+            stage,
+            limit: limit.unwrap_or_default().into(),
+        }),
+        ErrorCode::HttpProtocolError => Error::Other("the server's answer is not HTTP".to_owned()),
         other => Error::Other(format!("wasi:http: {other:?}")),
     }
 }

@@ -18,7 +18,13 @@ mod refusal;
 mod token;
 
 /// What wit-bindgen makes of `wit/`.
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 #[allow(clippy::restriction)]
 mod bindings {
     wit_bindgen::generate!({

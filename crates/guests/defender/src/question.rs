@@ -15,7 +15,11 @@ use watchbell_detection::Timestamp;
 
 /// RFC 3986's unreserved characters stay, all else is encoded: `+` of a time zone
 /// read back as a space is a classic of this API.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The v1 resource that the SIEM API's tokens are for (its documentation).
 const SIEM_RESOURCE: &str = "https://graph.windows.net";
@@ -70,7 +74,11 @@ impl Detections {
         }
         let query = encode_query(&config.query)?;
         let path = format!("{}/api/alerts", base.path);
-        let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+        let target = if query.is_empty() {
+            path
+        } else {
+            format!("{path}?{query}")
+        };
         Ok(Self {
             base,
             target,
@@ -136,18 +144,26 @@ impl Base {
             Some("http") => false,
             _ => return Err(invalid(field, "must begin with https://")),
         };
-        let authority = uri.authority().ok_or_else(|| invalid(field, "names no host"))?;
+        let authority = uri
+            .authority()
+            .ok_or_else(|| invalid(field, "names no host"))?;
         if authority.as_str().contains('@') {
             return Err(invalid(field, "must not hold a user name or password"));
         }
         if authority.host().is_empty() || authority.port_u16() == Some(0) {
-            return Err(invalid(field, "must name a host, and a port other than 0 if any"));
+            return Err(invalid(
+                field,
+                "must name a host, and a port other than 0 if any",
+            ));
         }
         if uri.query().is_some() || text.contains('#') {
             return Err(invalid(field, "must be a base URL, without ? and #"));
         }
         if !tls && !is_loopback(authority.host()) {
-            return Err(invalid(field, "must begin with https:// unless the host is loopback"));
+            return Err(invalid(
+                field,
+                "must begin with https:// unless the host is loopback",
+            ));
         }
         Ok(Self {
             tls,
@@ -161,15 +177,24 @@ impl Base {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Checks what both requests share.
 fn check_common(config: &Config) -> Result<(), Error> {
     if config.api == Api::Graph {
-        return Err(invalid("api", "graph is not supported by this version; use siem"));
+        return Err(invalid(
+            "api",
+            "graph is not supported by this version; use siem",
+        ));
     }
-    let Limits { max_bytes, max_pages, timeout_ms } = config.limits;
+    let Limits {
+        max_bytes,
+        max_pages,
+        timeout_ms,
+    } = config.limits;
     if max_bytes == 0 {
         return Err(invalid("limits.max-bytes", "must be 1 or more"));
     }
@@ -206,7 +231,10 @@ fn encode_query(query: &Query) -> Result<String, Error> {
             return Err(invalid("query.ago", "excludes query.since and query.until"));
         }
         if !is_duration(ago) {
-            return Err(invalid("query.ago", "must be an ISO 8601 duration such as PT10M"));
+            return Err(invalid(
+                "query.ago",
+                "must be an ISO 8601 duration such as PT10M",
+            ));
         }
         pairs.push(pair("ago", ago));
     }
@@ -221,8 +249,16 @@ fn encode_query(query: &Query) -> Result<String, Error> {
         pairs.push(pair("machinegroups", group));
     }
     let tags = [
-        ("query.device-created-machine-tags", "DeviceCreatedMachineTags", &query.device_created_machine_tags),
-        ("query.cloud-created-machine-tags", "CloudCreatedMachineTags", &query.cloud_created_machine_tags),
+        (
+            "query.device-created-machine-tags",
+            "DeviceCreatedMachineTags",
+            &query.device_created_machine_tags,
+        ),
+        (
+            "query.cloud-created-machine-tags",
+            "CloudCreatedMachineTags",
+            &query.cloud_created_machine_tags,
+        ),
     ];
     for (field, name, tag) in tags {
         if let Some(tag) = tag {
@@ -241,7 +277,10 @@ fn is_duration(text: &str) -> bool {
 fn instant(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Error> {
     text.map(|text| {
         text.parse().map_err(|_| {
-            invalid(field, "must be an RFC 3339 instant such as 2026-01-31T12:00:00Z")
+            invalid(
+                field,
+                "must be an RFC 3339 instant such as 2026-01-31T12:00:00Z",
+            )
         })
     })
     .transpose()
@@ -270,7 +309,10 @@ fn check_token(token: &str) -> Result<(), Error> {
 
 fn check_text(field: &str, text: &str) -> Result<(), Error> {
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(invalid(field, "must not be empty or hold control characters"));
+        return Err(invalid(
+            field,
+            "must not be empty or hold control characters",
+        ));
     }
     Ok(())
 }
@@ -283,5 +325,8 @@ fn later(case: &str) -> Error {
 }
 
 fn invalid(field: &str, message: &str) -> Error {
-    Error::InvalidConfig(InvalidConfig { field: field.to_owned(), message: message.to_owned() })
+    Error::InvalidConfig(InvalidConfig {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    })
 }

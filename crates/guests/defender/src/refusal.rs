@@ -30,7 +30,10 @@ pub(crate) fn of_token(answer: &Answer, secret: &str) -> Error {
         .and_then(Value::as_array)
         .map(|codes| codes.iter().filter_map(Value::as_u64).collect())
         .unwrap_or_default();
-    let code = numbers.first().map(|number| format!("AADSTS{number}")).or_else(|| name.clone());
+    let code = numbers
+        .first()
+        .map(|number| format!("AADSTS{number}"))
+        .or_else(|| name.clone());
     let refusal = Refusal {
         code,
         message: text(&body, "/error_description"),
@@ -125,4 +128,3 @@ fn strike(refusal: Refusal, secret: &str) -> Refusal {
         ..refusal
     }
 }
-

@@ -1,6 +1,8 @@
 //! The conversation with the login service: the v1 endpoint, for the SIEM API.
 
-use crate::bindings::exports::watchbell::detections::source::{Config, Error, Malformed, Stage, Token};
+use crate::bindings::exports::watchbell::detections::source::{
+    Config, Error, Malformed, Stage, Token,
+};
 use crate::http::{self, Request};
 use crate::question::TokenRequest;
 use crate::refusal;
@@ -40,7 +42,9 @@ pub(crate) fn authenticate(config: &Config) -> Result<Token, Error> {
         return Err(refusal::of_token(&answer, &question.secret));
     }
     let mut body = Vec::new();
-    answer.read(MAX_ANSWER.min(config.limits.max_bytes), |chunk| body.extend_from_slice(chunk))?;
+    answer.read(MAX_ANSWER.min(config.limits.max_bytes), |chunk| {
+        body.extend_from_slice(chunk)
+    })?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| not_json(&body, &error))?;
     match answer.access_token {
         Some(value) if !value.is_empty() => Ok(Token {
@@ -50,7 +54,9 @@ pub(crate) fn authenticate(config: &Config) -> Result<Token, Error> {
                 .and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)),
             refresh_token: answer.refresh_token,
         }),
-        _ => Err(Error::Other("the login service's answer holds no access_token".to_owned())),
+        _ => Err(Error::Other(
+            "the login service's answer holds no access_token".to_owned(),
+        )),
     }
 }
 
@@ -65,7 +71,11 @@ fn number(value: &Value) -> Option<u64> {
 /// Says where, never what: the body may hold a token.
 fn not_json(body: &[u8], error: &serde_json::Error) -> Error {
     let line = error.line().saturating_sub(1);
-    let before: usize = body.split_inclusive(|&b| b == b'\n').take(line).map(<[u8]>::len).sum();
+    let before: usize = body
+        .split_inclusive(|&b| b == b'\n')
+        .take(line)
+        .map(<[u8]>::len)
+        .sum();
     Error::Malformed(Malformed {
         stage: Stage::Token,
         offset: (before + error.column().saturating_sub(1)) as u64,

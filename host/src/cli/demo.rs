@@ -1,0 +1,114 @@
+//! `watchbell demo`: the whole way once, without an account: a simulated Defender, the
+//! bundled components, detections on stdout.
+
+use super::run::prepare_config;
+use super::settings::config_failure;
+use crate::config::{Document, Format};
+use crate::exit::{Exit, Failure};
+use crate::schedule::Feed;
+use chrono::{TimeDelta, Utc};
+use clap::Args;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Config, Late, Running, Simulator, TENANT_ID};
+
+/// How many polls a demo makes that ends by itself.
+const POLLS: usize = 3;
+
+/// Between two polls.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Show the whole way: a simulated Defender, a poll through the WebAssembly component,
+/// detections on stdout.
+///
+/// Ends by itself after three polls and says how many detections were served and how
+/// many arrived.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Go on until SIGTERM or Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+    /// Detections a minute.
+    #[arg(long, default_value_t = 30.0)]
+    rate: f64,
+}
+
+impl Demo {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let running = Simulator::start(Config {
+            seed: 7,
+            rate: self.rate,
+            start: Some(Utc::now() - TimeDelta::minutes(1)),
+            late: Late {
+                rate: 0.1,
+                by_up_to: Duration::from_secs(2),
+            },
+            record: true,
+            ..Config::default()
+        })
+        .await
+        .map_err(|e| Failure::new(Exit::Usage, e))?;
+        let origin = Path::new("demo.toml");
+        let config = Document::parse(&configuration(&running), Format::Toml, origin)
+            .and_then(|document| document.decode(&|_| None))
+            .map_err(config_failure)?
+            .config;
+        let prepared = prepare_config(&config).await?;
+        let mut arrived = 0;
+        let stop = super::asked_to_end();
+        tokio::pin!(stop);
+        for (name, puller) in prepared.sources {
+            let mut feed = Feed::new(name, puller);
+            let mut polls = 0;
+            while self.follow || polls < POLLS {
+                arrived += feed.step(&prepared.pipeline).await;
+                polls += 1;
+                tokio::select! {
+                    _ = &mut stop => break,
+                    () = tokio::time::sleep(INTERVAL) => {}
+                }
+            }
+        }
+        let served = running.served().len();
+        running.stop().await;
+        let _ = writeln!(
+            io::stderr(),
+            "watchbell demo: {served} detections were served, {arrived} arrived"
+        );
+        if served == arrived {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Internal,
+            "not all that was served arrived",
+        ))
+    }
+}
+
+/// What a user would write, with the simulator's addresses.
+fn configuration(running: &Running) -> String {
+    format!(
+        r#"
+[sources.simulator]
+type = "defender"
+endpoint = "{}"
+authority = "{}"
+tenant_id = "{TENANT_ID}"
+client_id = "{CLIENT_ID}"
+client_secret = "{CLIENT_SECRET}"
+egress.allow_addresses = ["127.0.0.0/8"]
+
+[transforms.every]
+type = "jq"
+inputs = ["simulator"]
+filter = 'select(.AlertTitle != null)'
+
+[sinks.out]
+type = "console"
+inputs = ["every"]
+"#,
+        running.endpoint(),
+        running.authority(),
+    )
+}

@@ -1,0 +1,102 @@
+//! The command line: what each verb is for, its flags, and how it ends.
+
+mod demo;
+mod poll;
+mod run;
+mod settings;
+mod simulate;
+mod token;
+mod validate;
+
+use crate::exit::{Exit, Failure};
+use crate::observe;
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Pulls security detections out of Microsoft Defender and hands them on.
+///
+/// Detections go to stdout or to the configured sinks, everything else to stderr.
+/// Exit codes: 0 done; 64 usage; 69 unexpected answer; 70 internal; 74 I/O; 75 try
+/// again later; 77 not allowed; 78 configuration.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// How log lines look.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "WATCHBELL_LOG_FORMAT"
+    )]
+    log_format: observe::Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Poll(poll::Poll),
+    Token(token::TokenVerb),
+    Run(run::Run),
+    Validate(validate::Validate),
+    Simulate(simulate::Simulate),
+    Demo(demo::Demo),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// [`Failure`] with the exit code and the words for stderr.
+    pub fn run(self) -> Result<(), Failure> {
+        observe::start(self.log_format);
+        match self.verb {
+            Verb::Validate(verb) => verb.run(),
+            Verb::Poll(verb) => on_runtime(verb.run()),
+            Verb::Token(verb) => on_runtime(verb.run()),
+            Verb::Run(verb) => on_runtime(verb.run()),
+            Verb::Simulate(verb) => on_runtime(verb.run()),
+            Verb::Demo(verb) => on_runtime(verb.run()),
+        }
+    }
+}
+
+/// Ends the program: words on stderr, and the exit code.
+#[must_use]
+pub fn end(outcome: Result<(), Failure>) -> ExitCode {
+    let exit = match outcome {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            for line in failure.to_string().lines() {
+                let _ = writeln!(io::stderr(), "watchbell: {line}");
+            }
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|e| Failure::new(Exit::Internal, e))?
+        .block_on(work)
+}
+
+/// Resolves when the program is asked to end: SIGTERM, or Ctrl-C.
+async fn asked_to_end() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! From alerts to a sink's bytes.
+
+use super::error::{LoadFault, RouteError};
+use super::load;
+use super::process::{Work, all};
+use crate::config::{Csv, Encoding};
+use crate::sinks::Batch;
+use watchbell_sandbox::{
+    Alert, CallError, Description, Encoder, Engine, Limits, Options, PluginError,
+};
+
+/// How a sink's bytes are made.
+pub enum Codec {
+    /// The alert's JSON, one object a line.
+    Json,
+    /// A component. Boxed: it is much larger than nothing.
+    Component(Box<Plugin>),
+}
+
+/// An encoder component, its options and what it said of its format.
+pub struct Plugin {
+    pub(super) name: String,
+    pub(super) encoder: Encoder,
+    pub(super) options: Options,
+    pub(super) format: Description,
+}
+
+impl Codec {
+    /// The bundled CSV encoder with its usual settings.
+    ///
+    /// # Errors
+    /// When the component does not load.
+    pub async fn csv(engine: &Engine) -> Result<Self, LoadFault> {
+        load::codec("csv", &Encoding::Csv(Csv::default()), engine).await
+    }
+
+    /// Encodes a batch; also says how many alerts the encoder could not handle.
+    ///
+    /// # Errors
+    /// When the encoder was stopped or gave an error that is about no single alert.
+    pub async fn encode(&self, alerts: &[Alert]) -> Result<(Batch, usize), RouteError> {
+        let mut batch = Batch::default();
+        match self {
+            Self::Json => {
+                for alert in alerts {
+                    batch.push(alert.json.as_bytes(), b"\n");
+                }
+                Ok((batch, 0))
+            }
+            Self::Component(plugin) => plugin.encode(alerts, batch).await,
+        }
+    }
+}
+
+impl Work for Plugin {
+    type Made = Vec<u8>;
+
+    async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
+        self.encoder
+            .encode(&self.options, &self.format, alerts, &Limits::for_plugin())
+            .await
+    }
+}
+
+impl Plugin {
+    async fn encode(
+        &self,
+        alerts: &[Alert],
+        mut batch: Batch,
+    ) -> Result<(Batch, usize), RouteError> {
+        let separator = &self.format.separator;
+        if let Some(header) = &self.format.header {
+            batch.header = [header.as_slice(), separator].concat();
+        }
+        let (events, held_back) = all(&self.name, self, alerts).await?;
+        for event in events {
+            batch.push(&event, separator);
+        }
+        Ok((batch, held_back))
+    }
+}
+
+impl Batch {
+    fn push(&mut self, event: &[u8], separator: &[u8]) {
+        self.bytes.extend_from_slice(event);
+        self.bytes.extend_from_slice(separator);
+        self.events += 1;
+    }
+}

@@ -1,0 +1,93 @@
+//! What goes wrong at load, where a person mends it, and on the way, where it is tried
+//! again.
+
+use crate::config::Name;
+use crate::observe::printable;
+use crate::sinks::SinkError;
+use std::path::PathBuf;
+use watchbell_sandbox::{CallError, LoadError, PluginError};
+
+/// A transform or sink that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("{section}.{name}: {fault}")]
+pub struct PipelineError {
+    /// `transforms` or `sinks`.
+    pub section: &'static str,
+    /// Which.
+    pub name: Name,
+    /// Why.
+    pub fault: LoadFault,
+}
+
+/// Why a transform or sink cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadFault {
+    /// The component's file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The component cannot be used.
+    #[error(transparent)]
+    Component(#[from] LoadError),
+    /// The component refuses its options.
+    #[error("{}", plugin_words(.0))]
+    Options(PluginError),
+    /// The component was stopped while it judged its options.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// A batch did not reach its sink.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// A plugin was stopped or broke the contract.
+    #[error("{name}: {source}")]
+    Call {
+        /// The transform or the sink's encoder.
+        name: String,
+        /// What happened.
+        source: CallError,
+    },
+    /// A plugin gave an error that is about no single alert.
+    #[error("{name}: {}", plugin_words(.error))]
+    Plugin {
+        /// The transform or the sink's encoder.
+        name: String,
+        /// Its words.
+        error: PluginError,
+    },
+    /// The sink did not take it.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A defect of ours.
+    #[error("a defect: {0}")]
+    Defect(String),
+}
+
+/// A plugin's error in one line, fit for a log.
+pub(super) fn plugin_words(error: &PluginError) -> String {
+    match error {
+        PluginError::InvalidOption(fault) => {
+            let place = fault
+                .offset
+                .map(|offset| format!("byte {offset}: "))
+                .unwrap_or_default();
+            format!(
+                "{}: {place}{}",
+                printable(&fault.name),
+                printable(&fault.message)
+            )
+        }
+        PluginError::BadRecord(record) => {
+            format!("alert {}: {}", record.index, printable(&record.message))
+        }
+        PluginError::TooLarge(limit) => format!("the result would pass {limit} bytes"),
+        PluginError::Other(message) => printable(message),
+    }
+}

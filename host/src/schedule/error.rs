@@ -1,0 +1,139 @@
+//! Why a poll gave nothing, in words for an operator and as an exit code.
+
+use crate::exit::Exit;
+use crate::observe::printable;
+use crate::secret::SecretFileError;
+use watchbell_egress as egress;
+use watchbell_sandbox::CallError;
+use watchbell_sandbox::contract::{Error, Refusal, Stage};
+
+/// Why a poll gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// What the service said, or did not say, as the component reports it.
+    #[error("{}", words(.error, .cause.as_ref()))]
+    Service {
+        /// The contract's error.
+        error: Box<Error>,
+        /// What egress saw of the request that failed: the component is told less.
+        cause: Option<egress::Error>,
+    },
+    /// The component was stopped, or broke the contract.
+    #[error("the source component failed: {0}")]
+    Component(#[from] CallError),
+    /// The secret's file cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// The client cannot be made: a CA file that cannot be read.
+    #[error(transparent)]
+    Egress(#[from] egress::Error),
+}
+
+impl PullError {
+    /// The exit code of a verb that ends with this.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Service { error, .. } => match **error {
+                Error::InvalidConfig(_) => Exit::Config,
+                Error::Unauthorized(_) | Error::Forbidden(_) | Error::Denied(_) => Exit::Denied,
+                Error::Throttled(_)
+                | Error::Unavailable(_)
+                | Error::Unreachable(_)
+                | Error::TimedOut(_) => Exit::Later,
+                Error::UnexpectedStatus(_)
+                | Error::Malformed(_)
+                | Error::TooLarge(_)
+                | Error::Other(_) => Exit::Service,
+            },
+            Self::Component(_) => Exit::Internal,
+            Self::Secret(_) | Self::Egress(_) => Exit::Config,
+        }
+    }
+
+    /// Whether a new token may help: the API refused the one that was sent.
+    pub(super) fn wants_new_token(&self) -> bool {
+        matches!(self, Self::Service { error, .. }
+            if matches!(&**error, Error::Unauthorized(refusal) if refusal.stage == Stage::Detections))
+    }
+}
+
+/// A contract error in one line: what happened, what the service said, what to do.
+#[must_use]
+pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
+    let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+    match error {
+        Error::InvalidConfig(fault) => {
+            format!("{}: {}", printable(&fault.field), printable(&fault.message))
+        }
+        Error::Unauthorized(refusal) => match refusal.stage {
+            Stage::Token => said(refusal, "check tenant_id, client_id and the secret"),
+            Stage::Detections => said(
+                refusal,
+                "the API does not accept the token; check that the application is granted access",
+            ),
+        },
+        Error::Forbidden(refusal) => said(
+            refusal,
+            "the application may not read this tenant's detections; grant it in the portal",
+        ),
+        Error::Throttled(refusal) => said(refusal, "asked too often; later will work"),
+        Error::Unavailable(refusal) => said(refusal, "the service is in trouble; later may work"),
+        Error::UnexpectedStatus(refusal) => said(refusal, "check endpoint, authority and query"),
+        Error::Unreachable(failure) => format!(
+            "{}: {}{cause}",
+            whom(failure.stage),
+            printable(&failure.message)
+        ),
+        Error::TimedOut(failure) => format!(
+            "{}: {}{cause}",
+            whom(failure.stage),
+            printable(&failure.message)
+        ),
+        Error::Denied(failure) => format!(
+            "{}: {}{cause}",
+            whom(failure.stage),
+            printable(&failure.message)
+        ),
+        Error::Malformed(fault) => format!(
+            "{} answered what is not its documented JSON: byte {}: {}; {} readable, {} not",
+            whom(fault.stage),
+            fault.offset,
+            printable(&fault.message),
+            fault.alerts.len(),
+            fault.unreadable.len(),
+        ),
+        Error::TooLarge(fault) => format!(
+            "{} answered more than {} bytes; ask for less at a time, or raise limits.max_response_bytes",
+            whom(fault.stage),
+            fault.limit
+        ),
+        Error::Other(message) => format!("{}{cause}", printable(message)),
+    }
+}
+
+fn whom(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Token => "the login service (authority)",
+        Stage::Detections => "the API (endpoint)",
+    }
+}
+
+fn said(refusal: &Refusal, remedy: &str) -> String {
+    let mut line = format!("{} answered {}", whom(refusal.stage), refusal.status);
+    for (lead, words) in [
+        (" ", &refusal.code),
+        (": ", &refusal.message),
+        ("; request id ", &refusal.request_id),
+    ] {
+        if let Some(words) = words {
+            line.push_str(lead);
+            line.push_str(&printable(words));
+        }
+    }
+    if let Some(seconds) = refusal.retry_after {
+        line.push_str(&format!("; retry after {seconds} s"));
+    }
+    format!("{line}; {remedy}")
+}

@@ -1,0 +1,193 @@
+//! Access tokens, kept until shortly before their end.
+//!
+//! One token serves every source with the same authority, tenant, client and
+//! credential: asking once each would be throttled. Sources that need the same token
+//! at one time wait for one request.
+
+use crate::secret::Secret;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use watchbell_sandbox::contract::Token;
+
+/// How long before its end a token is renewed.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// How long a token is used whose answer does not say when it ends: short, since a
+/// token that ended costs a refused poll.
+const UNKNOWN: Duration = Duration::from_secs(300);
+
+/// An access token with its times.
+#[derive(Clone)]
+pub struct Access {
+    /// The token.
+    pub value: Secret,
+    /// How long it lives from when it came; none when the answer did not say.
+    pub lifetime: Option<Duration>,
+    renew_at: Instant,
+}
+
+impl Access {
+    /// Takes a token over that came just now.
+    #[must_use]
+    pub fn new(token: Token) -> Self {
+        let lifetime = lifetime(&token);
+        Self {
+            value: Secret::new(token.value),
+            lifetime,
+            renew_at: Instant::now() + used_for(lifetime),
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        Instant::now() < self.renew_at
+    }
+}
+
+/// `expires_in` counts from the answer and needs no clock; `expires_on` is all that
+/// some answers have.
+fn lifetime(token: &Token) -> Option<Duration> {
+    if let Some(seconds) = token.expires_in {
+        return Some(Duration::from_secs(seconds));
+    }
+    let end = u64::try_from(token.expires_on?)
+        .ok()
+        .map(Duration::from_nanos)?;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?;
+    Some(end.saturating_sub(now))
+}
+
+/// A minute less than its life, or half of it when it lives less than two.
+fn used_for(lifetime: Option<Duration>) -> Duration {
+    match lifetime {
+        None => UNKNOWN,
+        Some(life) if life < 2 * MARGIN => life / 2,
+        Some(life) => life - MARGIN,
+    }
+}
+
+/// Whose token it is. The credential is kept as a digest only.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    authority: String,
+    tenant: String,
+    client: String,
+    credential: [u8; 32],
+}
+
+impl Key {
+    pub(super) fn new(authority: &str, tenant: &str, client: &str, secret: &Secret) -> Self {
+        Self {
+            authority: authority.to_owned(),
+            tenant: tenant.to_owned(),
+            client: client.to_owned(),
+            credential: Sha256::digest(secret.expose()).into(),
+        }
+    }
+}
+
+type Slot = Arc<Mutex<Option<Access>>>;
+
+/// The tokens of this process. Clones share them.
+#[derive(Clone, Default)]
+pub struct Tokens {
+    slots: Arc<StdMutex<HashMap<Key, Slot>>>,
+}
+
+impl Tokens {
+    /// The slot for `key`, held until it is dropped so that one asks and others wait.
+    pub(super) async fn hold(&self, key: Key) -> Held {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            // A slot that nobody holds and whose token is spent serves no one.
+            slots.retain(|_, slot| {
+                Arc::strong_count(slot) > 1
+                    || slot
+                        .try_lock()
+                        .is_ok_and(|access| access.as_ref().is_some_and(Access::is_fresh))
+            });
+            Arc::clone(slots.entry(key).or_default())
+        };
+        Held(slot.lock_owned().await)
+    }
+}
+
+/// A slot that is held.
+pub(super) struct Held(OwnedMutexGuard<Option<Access>>);
+
+impl Held {
+    /// The token, unless it is spent or is the one that was refused.
+    pub(super) fn fresh(&self, refused: Option<&Access>) -> Option<Access> {
+        let access = self.0.as_ref().filter(|access| access.is_fresh())?;
+        (refused.is_none_or(|refused| refused.value != access.value)).then(|| access.clone())
+    }
+
+    pub(super) fn put(&mut self, access: &Access) {
+        *self.0 = Some(access.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(seconds: u64) -> Duration {
+        used_for(Some(Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn a_token_is_renewed_a_minute_before_its_end_or_halfway_when_it_lives_less_than_two() {
+        assert_eq!(life(3600), Duration::from_secs(3540));
+        assert_eq!(life(120), Duration::from_secs(60));
+        assert_eq!(life(119), Duration::from_millis(59_500));
+        assert_eq!(life(2), Duration::from_secs(1));
+        assert_eq!(life(0), Duration::ZERO);
+        assert_eq!(used_for(None), UNKNOWN);
+    }
+
+    #[test]
+    fn expires_in_goes_before_expires_on() {
+        let token = |expires_in, expires_on| Token {
+            value: "t".to_owned(),
+            expires_in,
+            expires_on,
+            refresh_token: None,
+        };
+        assert_eq!(
+            lifetime(&token(Some(60), Some(1))),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(lifetime(&token(None, Some(1))), Some(Duration::ZERO));
+        assert_eq!(lifetime(&token(None, None)), None);
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let on = i64::try_from((now + Duration::from_secs(100)).as_nanos()).unwrap();
+        let left = lifetime(&token(None, Some(on))).unwrap();
+        assert!((98..=100).contains(&left.as_secs()), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_not_handed_out_again_and_another_is() {
+        let tokens = Tokens::default();
+        let key = Key::new("a", "t", "c", &Secret::new("s".to_owned()));
+        let access = |value: &str| {
+            Access::new(Token {
+                value: value.to_owned(),
+                expires_in: Some(3600),
+                expires_on: None,
+                refresh_token: None,
+            })
+        };
+        let (old, new) = (access("old"), access("new"));
+        tokens.hold(key.clone()).await.put(&old);
+        assert!(tokens.hold(key.clone()).await.fresh(None).is_some());
+        assert!(tokens.hold(key.clone()).await.fresh(Some(&old)).is_none());
+        tokens.hold(key.clone()).await.put(&new);
+        assert!(tokens.hold(key).await.fresh(Some(&old)).is_some());
+    }
+}
