@@ -1,10 +1,10 @@
 //! The envelope of one detection.
 
 use crate::canonical;
-use crate::scan::{self, Found, Scan, Stop};
-use crate::text::{one_line, unescape};
+use crate::scan::{self, Found, Scan};
+use crate::text::meaning;
 use crate::timestamp::Timestamp;
-use std::borrow::Cow;
+use crate::token::Stop;
 use std::ops::Range;
 use thiserror::Error;
 
@@ -87,16 +87,14 @@ impl Alert {
     pub fn from_json(json: &str) -> Result<Self, Fault> {
         let (start, scan) = scan_object(json)?;
         let text = json.as_bytes();
-        Self::of(text, start, &scan).ok_or_else(|| Fault::new(start, "not UTF-8"))
+        Self::of(text, start, scan).ok_or_else(|| Fault::new(start, "not UTF-8"))
     }
 
-    /// The alert of an object that was scanned.
-    pub(crate) fn of(text: &[u8], start: usize, scan: &Scan) -> Option<Self> {
-        let object = text.get(start..scan.end)?;
-        let line = if scan.has_line_end {
-            one_line(object)
-        } else {
-            object.to_vec()
+    /// The alert of an object that was scanned without a fault; none if it is not UTF-8.
+    pub(crate) fn of(text: &[u8], start: usize, scan: Scan) -> Option<Self> {
+        let line = match scan.one_line {
+            Some(line) => line,
+            None => text.get(start..scan.end)?.to_vec(),
         };
         let json = String::from_utf8(line).ok()?;
         let Found {
@@ -106,22 +104,21 @@ impl Alert {
             last_processed_time,
             severity,
             category,
-        } = &scan.found;
-        let text_of = |place: &Option<Range<usize>>| string(text, place.clone()?);
-        let time_of = |place: &Option<Range<usize>>| text_of(place)?.parse().ok();
-        let id = match text_of(full_id) {
-            Some(id) if !id.is_empty() => id.into_owned(),
-            _ => canonical::digest(&json),
-        };
+        } = scan.found;
+        let meaning_of = |place: Option<Range<usize>>| meaning(text.get(place?)?);
+        let text_of = |place| Some(meaning_of(place)?.text.into_owned());
+        let time_of = |place| meaning_of(place)?.text.parse().ok();
+        // One that text does not say in full could be another's too.
+        let full_id = meaning_of(full_id).filter(|id| id.exact && !id.text.is_empty());
         Some(Self {
-            id,
-            alert_id: text_of(alert_id).map(Cow::into_owned),
+            id: full_id.map_or_else(|| canonical::digest(&json), |id| id.text.into_owned()),
+            alert_id: text_of(alert_id),
             alert_time: time_of(alert_time),
             last_processed_time: time_of(last_processed_time),
-            severity: text_of(severity)
-                .map(|text| Severity::of(&text))
+            severity: meaning_of(severity)
+                .map(|severity| Severity::of(&severity.text))
                 .unwrap_or_default(),
-            category: text_of(category).map(Cow::into_owned),
+            category: text_of(category),
             json,
         })
     }
@@ -134,16 +131,10 @@ impl Alert {
 pub fn check_object(json: &str) -> Result<(), Fault> {
     let (start, scan) = scan_object(json)?;
     let around = [json.get(..start), json.get(scan.end..)];
-    if scan.has_line_end
-        || around
-            .into_iter()
-            .flatten()
-            .any(|space| space.contains(['\r', '\n']))
-    {
-        return Err(Fault::new(
-            json.find(['\r', '\n']).unwrap_or_default(),
-            "a line end",
-        ));
+    let mut around = around.into_iter().flatten();
+    if scan.one_line.is_some() || around.any(|space| space.contains(['\r', '\n'])) {
+        let offset = json.find(['\r', '\n']).unwrap_or_default();
+        return Err(Fault::new(offset, "a line end"));
     }
     Ok(())
 }
@@ -153,9 +144,12 @@ fn scan_object(json: &str) -> Result<(usize, Scan), Fault> {
     let text = json.as_bytes();
     let start = json.len() - json.trim_start_matches(is_space).len();
     let scan = scan::value(text, start).map_err(|stop| match stop {
-        Stop::Incomplete => Fault::new(json.len(), "cut short"),
-        Stop::Bad(bad) => Fault::new(bad.at, bad.what),
+        Stop::Incomplete(None) => Fault::new(json.len(), "cut short"),
+        Stop::Incomplete(Some(bad)) | Stop::Bad(bad) => Fault::new(bad.at, bad.what),
     })?;
+    if let Some(bad) = scan.fault {
+        return Err(Fault::new(bad.at, bad.what));
+    }
     if !scan.is_object {
         return Err(Fault::new(start, "not an object"));
     }
@@ -164,10 +158,4 @@ fn scan_object(json: &str) -> Result<(usize, Scan), Fault> {
         return Err(Fault::new(scan.end, "more than one value"));
     }
     Ok((start, scan))
-}
-
-/// A value's meaning when it is a string.
-fn string(text: &[u8], place: Range<usize>) -> Option<Cow<'_, str>> {
-    let inside = text.get(place)?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    Some(unescape(inside))
 }

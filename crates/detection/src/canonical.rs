@@ -2,89 +2,123 @@
 //!
 //! Members are sorted as RFC 8785 has it (by the UTF-16 units of their names; those of
 //! one name keep their order), white space is dropped, strings are written in one way.
-//! Unlike there, numbers keep their spelling: reading them as doubles would make two
-//! detections one.
+//! Unlike there, numbers keep their spelling, and strings that hold a lone surrogate
+//! keep theirs: reading them as doubles and as text would make two detections one.
 
-use crate::scan::MAX_DEPTH;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::text::unescape;
+use crate::token::{Inside, Stop, Tokens};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::borrow::Cow;
+use std::ops::Range;
 
-/// `sha256:` and the hexadecimal digest. `json` is known to be one JSON object.
+/// `sha256:` and the hexadecimal digest. `json` is known to be one JSON object, nested
+/// at most [`MAX_DEPTH`](crate::MAX_DEPTH) deep.
 pub(crate) fn digest(json: &str) -> String {
-    let mut canonical = String::with_capacity(json.len());
-    write(json, &mut canonical, MAX_DEPTH);
+    let mut writer = Writer {
+        json,
+        tokens: Tokens::new(json.as_bytes(), 0),
+        out: String::with_capacity(json.len()),
+    };
+    let canonical = match writer.value() {
+        Ok(()) => writer.out.as_str(),
+        // Cannot be, as the object was read before.
+        Err(_) => json,
+    };
     format!("sha256:{:x}", Sha256::digest(canonical))
 }
 
-fn write(json: &str, out: &mut String, depth: u32) {
-    match json.as_bytes().first() {
-        Some(b'{') if depth > 0 => {
-            let mut members = members(json);
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push('{');
-            for (index, (name, value)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                string(name, out);
-                out.push(':');
-                write(value.get(), out, depth - 1);
-            }
-            out.push('}');
-        }
-        Some(b'[') if depth > 0 => {
-            out.push('[');
-            let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-            for (index, value) in elements.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(value.get(), out, depth - 1);
-            }
-            out.push(']');
-        }
-        Some(b'"') => {
-            string(&meaning(json), out);
-        }
-        _ => out.push_str(json),
-    }
+struct Writer<'a> {
+    json: &'a str,
+    tokens: Tokens<'a>,
+    out: String,
 }
 
-/// What a string with its quotes means.
-pub(crate) fn meaning(json: &str) -> String {
-    let inside = json
-        .as_bytes()
-        .get(1..json.len().saturating_sub(1))
-        .unwrap_or_default();
-    crate::text::unescape(inside).into_owned()
-}
-
-fn string(text: &str, out: &mut String) {
-    // Writing a string cannot fail.
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
-}
-
-/// The members of an object in their order.
-pub(crate) fn members(json: &str) -> Vec<(String, &RawValue)> {
-    struct Members;
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, &'de RawValue)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                members.push((meaning(name.get()), value));
+impl<'a> Writer<'a> {
+    fn value(&mut self) -> Result<(), Stop> {
+        match self.tokens.peek()? {
+            b'{' => self.object(),
+            b'[' => self.array(),
+            b'"' => {
+                let inside = self.tokens.string()?;
+                self.string(inside);
+                Ok(())
             }
-            Ok(members)
+            _ => {
+                let from = self.tokens.at;
+                self.tokens.word()?;
+                self.out.push_str(self.slice(from, self.tokens.at));
+                Ok(())
+            }
         }
     }
-    serde_json::Deserializer::from_str(json)
-        .deserialize_map(Members)
-        .unwrap_or_default()
+
+    fn array(&mut self) -> Result<(), Stop> {
+        self.out.push('[');
+        self.tokens.at += 1;
+        self.tokens.space();
+        while self.tokens.peek()? != b']' {
+            self.value()?;
+            self.tokens.space();
+            if self.tokens.peek()? == b',' {
+                self.out.push(',');
+                self.tokens.at += 1;
+                self.tokens.space();
+            }
+        }
+        self.out.push(']');
+        self.tokens.at += 1;
+        Ok(())
+    }
+
+    /// Writes the members as they come, and then once more in order.
+    fn object(&mut self) -> Result<(), Stop> {
+        self.out.push('{');
+        let from = self.out.len();
+        let mut members: Vec<(Cow<'a, str>, Range<usize>)> = Vec::new();
+        self.tokens.at += 1;
+        self.tokens.space();
+        while self.tokens.peek()? != b'}' {
+            let start = self.out.len();
+            let name = self.tokens.name()?;
+            self.string(name);
+            self.out.push(':');
+            self.value()?;
+            let meant = unescape(self.slice(name.start, name.end).as_bytes()).text;
+            members.push((meant, start..self.out.len()));
+            self.tokens.space();
+            if self.tokens.peek()? == b',' {
+                self.tokens.at += 1;
+                self.tokens.space();
+            }
+        }
+        members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        let members: Vec<&str> = members
+            .into_iter()
+            .filter_map(|(_, place)| self.out.get(place))
+            .collect();
+        let sorted = members.join(",");
+        self.out.truncate(from);
+        self.out.push_str(&sorted);
+        self.out.push('}');
+        self.tokens.at += 1;
+        Ok(())
+    }
+
+    fn string(&mut self, inside: Inside) {
+        let raw = self.slice(inside.start, inside.end);
+        let meaning = unescape(raw.as_bytes());
+        if inside.escaped && meaning.exact {
+            // Writing a string cannot fail.
+            self.out
+                .push_str(&serde_json::to_string(&meaning.text).unwrap_or_default());
+        } else {
+            self.out.push('"');
+            self.out.push_str(raw);
+            self.out.push('"');
+        }
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &'a str {
+        self.json.get(from..to).unwrap_or_default()
+    }
 }

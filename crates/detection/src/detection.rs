@@ -1,12 +1,15 @@
 //! A detection with its documented members typed.
 //!
 //! For what must look inside: encoders and mappings. What is not documented, what has
-//! another type than documented, and what is named twice is kept as it came, in order,
-//! so that decoding and encoding again loses nothing but nulls.
+//! another type than documented, and all but the last of what is named more than once
+//! are kept as they came, in order, so that decoding and encoding again loses nothing.
+//! (But a lone surrogate in a name, which is no character: there it becomes U+FFFD.)
 
 use crate::alert::Fault;
-use crate::canonical::{meaning, members};
+use crate::text::meaning;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// A documented string.
 pub(crate) type Text = String;
@@ -38,11 +41,9 @@ pub(crate) trait Member: Sized {
 
 impl Member for Text {
     fn read(json: &str) -> Option<Self> {
-        // A lone surrogate is kept as it came: it has no other spelling.
-        let text = json.starts_with('"').then(|| meaning(json))?;
-        let exact = !text.contains(char::REPLACEMENT_CHARACTER)
-            || serde_json::from_str::<String>(json).is_ok();
-        exact.then_some(text)
+        // One that text does not say in full is kept as it came.
+        let meaning = meaning(json.as_bytes())?;
+        meaning.exact.then(|| meaning.text.into_owned())
     }
 
     fn value(&self) -> Value<'_> {
@@ -73,8 +74,30 @@ impl Member for Boolean {
 
 /// Reads an object's members in order.
 pub(crate) fn read_members(json: &str) -> Result<Vec<(String, &RawValue)>, Fault> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                let name = meaning(name.get().as_bytes()).map(|name| name.text.into_owned());
+                members.push((name.unwrap_or_default(), value));
+            }
+            Ok(members)
+        }
+    }
     crate::check_object(json)?;
-    Ok(members(json.trim()))
+    serde_json::Deserializer::from_str(json)
+        .deserialize_map(Members)
+        .map_err(|error| Fault {
+            offset: error.column().saturating_sub(1),
+            message: error.to_string(),
+        })
 }
 
 /// Writes members as an object.
@@ -105,7 +128,8 @@ macro_rules! detection {
         #[derive(Debug, Clone, Default)]
         pub struct Detection {
             $(#[doc = $doc] pub $field: Option<$kind>,)*
-            /// Every other member, and documented ones of another type, in order.
+            /// In order: every other member, documented ones of another type (null is
+            /// one), and all but the last of a name.
             pub rest: Vec<(String, Box<serde_json::value::RawValue>)>,
         }
 
@@ -119,10 +143,16 @@ macro_rules! detection {
             /// [`Fault`](crate::Fault) when it is not that.
             pub fn from_json(json: &str) -> Result<Self, crate::Fault> {
                 use crate::detection::Member as _;
+                #[derive(Default)]
+                struct Seen {
+                    $($field: bool,)*
+                }
                 let mut detection = Self::default();
-                for (name, value) in crate::detection::read_members(json)? {
+                let mut seen = Seen::default();
+                // From the last, which is the one that counts.
+                for (name, value) in crate::detection::read_members(json)?.into_iter().rev() {
                     let typed = match name.as_str() {
-                        $($name if detection.$field.is_none() => {
+                        $($name if !std::mem::replace(&mut seen.$field, true) => {
                             detection.$field = <$kind>::read(value.get());
                             detection.$field.is_some()
                         })*
@@ -132,31 +162,35 @@ macro_rules! detection {
                         detection.rest.push((name, value.to_owned()));
                     }
                 }
+                detection.rest.reverse();
                 Ok(detection)
             }
 
-            /// The detection as JSON: the documented members that are there, then the
-            /// rest.
+            /// The detection as JSON: the rest, then the documented members that are
+            /// there, so that of a name in both the documented member is the last, which
+            /// is the one that counts.
             #[must_use]
             pub fn to_json(&self) -> String {
                 use crate::detection::{Member as _, Value};
                 let typed = [$(($name, self.$field.as_ref().map(|value| value.value()))),*];
                 let typed = typed.into_iter().filter_map(|(name, value)| Some((name, value?)));
                 let rest = self.rest.iter().map(|(name, value)| (name.as_str(), Value::Other(value)));
-                crate::detection::write_members(typed.chain(rest))
+                crate::detection::write_members(rest.chain(typed))
             }
 
-            /// A member by its name, documented or not. Of one named twice, the last.
+            /// A member by its name, documented or not. Of one named more than once, the
+            /// last.
             #[must_use]
             pub fn get(&self, name: &str) -> Option<crate::Value<'_>> {
                 use crate::detection::{Member as _, Value};
-                if let Some((_, value)) = self.rest.iter().rev().find(|(other, _)| other == name) {
-                    return Some(Value::Other(value));
-                }
-                match name {
+                let typed = match name {
                     $($name => self.$field.as_ref().map(|value| value.value()),)*
                     _ => None,
-                }
+                };
+                typed.or_else(|| {
+                    let (_, value) = self.rest.iter().rev().find(|(other, _)| other == name)?;
+                    Some(Value::Other(value))
+                })
             }
         }
     };

@@ -13,11 +13,11 @@ mod alert;
 mod canonical;
 mod detection;
 mod members;
-mod recover;
 mod scan;
 mod split;
 mod text;
 mod timestamp;
+mod token;
 
 pub use alert::{Alert, Fault, Severity, check_object};
 pub use detection::Value;

@@ -9,8 +9,8 @@
 //! an answer short has not said what is missing.
 
 use crate::alert::Alert;
-use crate::recover;
-use crate::scan::{self, Bad, Stop};
+use crate::scan;
+use crate::token::{Bad, Stop};
 use std::ops::Range;
 use thiserror::Error;
 
@@ -111,8 +111,10 @@ impl Splitter {
             // The usual case: the last chunk ended between elements, or this is the
             // whole body. Nothing needs to be put together.
             let read = self.read(chunk, false);
-            self.held
-                .extend_from_slice(chunk.get(read..).unwrap_or_default());
+            if !self.lost {
+                let rest = chunk.get(read..).unwrap_or_default();
+                self.held.extend_from_slice(rest);
+            }
         } else {
             self.held.extend_from_slice(chunk);
             if self.held.len() < self.patience {
@@ -120,8 +122,10 @@ impl Splitter {
             }
             let held = std::mem::take(&mut self.held);
             let read = self.read(&held, false);
-            self.held = held;
-            self.held.drain(..read);
+            if !self.lost {
+                self.held = held;
+                self.held.drain(..read);
+            }
         }
         self.patience = self.held.len().saturating_mul(2);
     }
@@ -164,7 +168,7 @@ impl Splitter {
         loop {
             let rest = bytes.get(read..).unwrap_or_default();
             match self.look(rest, end) {
-                Look::Read(0) | Look::More => break,
+                Look::More => break,
                 Look::Read(more) => {
                     read += more;
                     self.base += more as u64;
@@ -195,7 +199,7 @@ impl Splitter {
         let at = mark + space;
         let Some(byte) = rest.get(at) else {
             // White space is read at once, but a mark only with what follows.
-            return if mark == 0 && self.place != Place::Start {
+            return if at > 0 && self.place != Place::Start {
                 Look::Read(at)
             } else {
                 Look::More
@@ -225,43 +229,36 @@ impl Splitter {
         } else {
             Place::After
         };
-        let bad = match scan::value(rest, at) {
-            // More digits could come.
-            Ok(scan) if !scan.is_object && scan.end == rest.len() && !end => return Look::More,
-            Ok(scan) if scan.is_object => {
-                if let Some(alert) = Alert::of(rest, at, &scan) {
+        let (mut bad, to) = match scan::value(rest, at) {
+            Err(Stop::Incomplete(_)) if !end => return Look::More,
+            Err(Stop::Incomplete(None)) => (fault(rest.len(), "the body is cut short"), None),
+            Err(Stop::Incomplete(Some(bad)) | Stop::Bad(bad)) => (bad, None),
+            Ok(scan) => {
+                let to = scan.end;
+                let bad = if !scan.is_object {
+                    fault(at, "not an object")
+                } else if let Some(bad) = scan.fault {
+                    bad
+                } else if let Some(alert) = Alert::of(rest, at, scan) {
                     self.alerts.push(alert);
-                    return self.step(after, scan.end);
-                }
-                Bad {
-                    at,
-                    what: "not UTF-8",
-                    in_step: true,
-                }
+                    return self.step(after, to);
+                } else {
+                    fault(to, "not UTF-8")
+                };
+                (bad, Some(to))
             }
-            Ok(_) => Bad {
-                at,
-                what: "not an object",
-                in_step: true,
-            },
-            Err(Stop::Incomplete) if end => return Look::Lost(rest.len(), "the body is cut short"),
-            Err(Stop::Incomplete) => return Look::More,
-            Err(Stop::Bad(bad)) => bad,
         };
-        if !bad.in_step || after == Place::End {
+        if let Some(at) = not_utf8(rest, at, bad.at) {
+            bad = fault(at, "not UTF-8");
+        }
+        let Some(to) = to else {
             return Look::Lost(bad.at, bad.what);
-        }
-        match recover::end_of(rest, at) {
-            Ok(to) if to > at => {
-                self.first_fault
-                    .get_or_insert((self.base + bad.at as u64, bad.what));
-                self.unreadable
-                    .push(self.base + at as u64..self.base + to as u64);
-                self.step(after, to)
-            }
-            Err(Stop::Incomplete) if !end => Look::More,
-            _ => Look::Lost(bad.at, bad.what),
-        }
+        };
+        self.first_fault
+            .get_or_insert((self.base + bad.at as u64, bad.what));
+        self.unreadable
+            .push(self.base + at as u64..self.base + to as u64);
+        self.step(after, to)
     }
 
     fn lose(&mut self, offset: u64, what: &'static str) {
@@ -271,4 +268,15 @@ impl Splitter {
         self.unreadable = Vec::new();
         self.held = Vec::new();
     }
+}
+
+fn fault(at: usize, what: &'static str) -> Bad {
+    Bad { at, what }
+}
+
+/// Where `text` from `at` up to `end` first is not UTF-8. A character that the text's own
+/// end cuts is none.
+fn not_utf8(text: &[u8], at: usize, end: usize) -> Option<usize> {
+    let error = std::str::from_utf8(text.get(at..end)?).err()?;
+    (error.error_len().is_some() || end < text.len()).then(|| at + error.valid_up_to())
 }

@@ -1,12 +1,21 @@
-//! Strings as they stand in JSON, read; and white space with line ends, taken out.
+//! Strings as they stand in JSON, read.
 
 use std::borrow::Cow;
 
-/// What a string's inside means. Lone surrogates become U+FFFD. The inside is known to
-/// be well-formed.
-pub(crate) fn unescape(inside: &[u8]) -> Cow<'_, str> {
+/// What a string means.
+pub(crate) struct Meaning<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Whether the text says it all. A lone surrogate is no character: it becomes
+    /// U+FFFD, as which it is no longer told from others.
+    pub(crate) exact: bool,
+}
+
+/// Reads a string's inside, which is known to be well-formed.
+pub(crate) fn unescape(inside: &[u8]) -> Meaning<'_> {
+    let mut exact = true;
     if !inside.contains(&b'\\') {
-        return String::from_utf8_lossy(inside);
+        let text = String::from_utf8_lossy(inside);
+        return Meaning { text, exact };
     }
     let mut meant = Vec::with_capacity(inside.len());
     let mut rest = inside;
@@ -28,67 +37,42 @@ pub(crate) fn unescape(inside: &[u8]) -> Cow<'_, str> {
             b't' => meant.push(b'\t'),
             b'u' => {
                 let (c, after) = unicode(rest);
+                let c = c.unwrap_or_else(|| {
+                    exact = false;
+                    char::REPLACEMENT_CHARACTER
+                });
                 meant.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 rest = after;
             }
             other => meant.push(*other),
         }
     }
-    Cow::Owned(String::from_utf8_lossy(&meant).into_owned())
+    let text = Cow::Owned(String::from_utf8_lossy(&meant).into_owned());
+    Meaning { text, exact }
+}
+
+/// Reads a string with its quotes; none when `json` is no string.
+pub(crate) fn meaning(json: &[u8]) -> Option<Meaning<'_>> {
+    let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    Some(unescape(inside))
 }
 
 /// The character after `\u`, and what follows: one escape, or a pair of surrogates.
-fn unicode(rest: &[u8]) -> (char, &[u8]) {
+fn unicode(rest: &[u8]) -> (Option<char>, &[u8]) {
     let (first, after) = unit(rest);
     if let Some(next) = after.strip_prefix(b"\\u") {
         let (second, after_both) = unit(next);
         if let Some(Ok(c)) = char::decode_utf16([first, second]).next()
             && c.len_utf16() == 2
         {
-            return (c, after_both);
+            return (Some(c), after_both);
         }
     }
-    (
-        char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER),
-        after,
-    )
+    (char::from_u32(first.into()), after)
 }
 
 fn unit(rest: &[u8]) -> (u16, &[u8]) {
     let (digits, after) = rest.split_at_checked(4).unwrap_or((&[], rest));
     let digits = std::str::from_utf8(digits).unwrap_or_default();
     (u16::from_str_radix(digits, 16).unwrap_or(0xfffd), after)
-}
-
-/// The same value on one line: white space between tokens goes where it holds a line
-/// end, and stays otherwise.
-pub(crate) fn one_line(value: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(value.len());
-    let mut quoted = false;
-    let mut rest = value;
-    while let Some((first, after)) = rest.split_first() {
-        let taken = match first {
-            b'\\' if quoted => 2.min(rest.len()),
-            b'"' => {
-                quoted = !quoted;
-                1
-            }
-            b' ' | b'\t' | b'\r' | b'\n' if !quoted => {
-                let run = rest
-                    .iter()
-                    .take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
-                    .count();
-                let (space, after) = rest.split_at(run);
-                if !space.iter().any(|b| matches!(b, b'\r' | b'\n')) {
-                    line.extend_from_slice(space);
-                }
-                rest = after;
-                continue;
-            }
-            _ => 1,
-        };
-        line.extend_from_slice(rest.get(..taken).unwrap_or_default());
-        rest = rest.get(taken..).unwrap_or(after);
-    }
-    line
 }

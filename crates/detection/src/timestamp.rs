@@ -63,9 +63,7 @@ fn read(text: &[u8]) -> Option<i64> {
     )?;
     let (nanos, zone) = fraction(rest)?;
     let seconds = clock.and_utc().timestamp().checked_sub(offset(zone)?)?;
-    seconds
-        .checked_mul(1_000_000_000)?
-        .checked_add(nanos.into())
+    i64::try_from(i128::from(seconds) * 1_000_000_000 + i128::from(nanos)).ok()
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
