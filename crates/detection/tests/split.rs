@@ -265,7 +265,8 @@ fn an_element_nested_too_deep_costs_itself_alone() {
 fn a_bare_object_with_a_fault_in_a_string_is_one_unreadable_element() {
     let fault = malformed(r#" {"a":"\x"} "#);
     assert_eq!((fault.offset, fault.alerts), (7, vec![]));
-    assert_eq!(fault.unreadable, [1..11]);
+    let range: Range<u64> = 1..11;
+    assert_eq!(fault.unreadable, [range]);
 }
 
 #[test]
