@@ -1,0 +1,64 @@
+//! The test suites and checks, in the order in which they fail fastest.
+
+use crate::setup;
+use crate::shell::{cargo, output, program, root, run};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// Every test.
+pub(crate) fn test(fuzz_seconds: u32) -> Result<()> {
+    setup::all()?;
+    // The bench is built with the rest, so that its own tests run too.
+    run(cargo().args(["test", "--release", "--workspace"]))?;
+    crate::build()?;
+    languages()?;
+    fuzz(fuzz_seconds)
+}
+
+fn languages() -> Result<()> {
+    run(program(&setup::python_program()).arg("tests/languages/test_python.py"))?;
+    run(Command::new("node").current_dir(root()).args(["--test", "tests/languages/node.test.mjs"]))
+}
+
+/// The helpers beside plain Python and plain Node.
+pub(crate) fn bench_languages() -> Result<()> {
+    setup::all()?;
+    crate::build()?;
+    run(program(&setup::python_program()).arg("tests/languages/bench_python.py"))?;
+    run(Command::new("node").current_dir(root()).arg("tests/languages/bench_node.mjs"))
+}
+
+/// The fuzz target, on the stable compiler: the sanitizer that cargo-fuzz adds by
+/// default is what wants a nightly, and safe code has no use for it.
+pub(crate) fn fuzz(seconds: u32) -> Result<()> {
+    setup::subcommand("fuzz")?;
+    let mut fuzz = cargo();
+    fuzz.current_dir(root().join("crates/detection"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", root().join("target/fuzz"))
+        .args(["fuzz", "run", "--sanitizer", "none", "split", "--"])
+        .arg(format!("-max_total_time={seconds}"));
+    run(&mut fuzz)
+}
+
+/// What needs no test to run.
+pub(crate) fn check() -> Result<()> {
+    setup::target()?;
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    transport()?;
+    setup::subcommand("deny")?;
+    // The advisory database is a git repository elsewhere; these three need no network.
+    run(cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
+    run(cargo().args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--release", "--workspace", "--no-deps"]))
+}
+
+/// wasmtime-wasi-http's own transport asks no policy. One crate that turned its default
+/// features on would bring it back for all.
+fn transport() -> Result<()> {
+    let features = output(cargo().args(["tree", "--workspace", "-e", "features", "-i", "wasmtime-wasi-http"]))?;
+    if features.contains("default-send-request") {
+        bail!("wasmtime-wasi-http has the feature default-send-request:\n{features}");
+    }
+    Ok(())
+}
