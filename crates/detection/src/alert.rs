@@ -4,7 +4,6 @@ use crate::canonical;
 use crate::scan::{self, Found, Scan};
 use crate::text::meaning;
 use crate::timestamp::Timestamp;
-use crate::token::Stop;
 use std::ops::Range;
 use thiserror::Error;
 
@@ -143,9 +142,9 @@ fn scan_object(json: &str) -> Result<(usize, Scan), Fault> {
     let is_space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
     let text = json.as_bytes();
     let start = json.len() - json.trim_start_matches(is_space).len();
-    let scan = scan::value(text, start).map_err(|stop| match stop {
-        Stop::Incomplete(None) => Fault::new(json.len(), "cut short"),
-        Stop::Incomplete(Some(bad)) | Stop::Bad(bad) => Fault::new(bad.at, bad.what),
+    let scan = scan::value(text, start).map_err(|(_, fault)| match fault {
+        Some(bad) => Fault::new(bad.at, bad.what),
+        None => Fault::new(json.len(), "cut short"),
     })?;
     if let Some(bad) = scan.fault {
         return Err(Fault::new(bad.at, bad.what));

@@ -69,11 +69,26 @@ pub(crate) struct Scan {
     pub(crate) found: Found,
 }
 
-/// Scans the value that begins at `start`.
-pub(crate) fn value(text: &[u8], start: usize) -> Result<Scan, Stop> {
-    let is_object = text.get(start) == Some(&b'{');
+/// Scans the value that begins at `start`. On failure, with the first fault; a text that
+/// ended first may have none.
+pub(crate) fn value(text: &[u8], start: usize) -> Result<Scan, (Stop, Option<Bad>)> {
     let mut tokens = Tokens::new(text, start);
     let mut found = Found::default();
+    match walk(text, &mut tokens, &mut found) {
+        Ok(()) => Ok(Scan {
+            end: tokens.at,
+            is_object: text.get(start) == Some(&b'{'),
+            fault: tokens.fault,
+            one_line: tokens.one_line(),
+            found,
+        }),
+        Err(stop) => Err((stop, tokens.fault)),
+    }
+}
+
+fn walk(text: &[u8], tokens: &mut Tokens<'_>, found: &mut Found) -> Result<(), Stop> {
+    let start = tokens.at;
+    let is_object = text.get(start) == Some(&b'{');
     let mut levels = Levels::default();
     // The outermost object's member that is being scanned.
     let mut member = Inside::default();
@@ -108,13 +123,7 @@ pub(crate) fn value(text: &[u8], start: usize) -> Result<Scan, Stop> {
         // A value is complete: close what ends with it, until another one follows.
         loop {
             if levels.depth == 0 {
-                return Ok(Scan {
-                    end: tokens.at,
-                    is_object,
-                    fault: tokens.fault,
-                    one_line: tokens.one_line(),
-                    found,
-                });
+                return Ok(());
             }
             if levels.depth == 1 && is_object {
                 found.note(text, member, member_from..tokens.at);

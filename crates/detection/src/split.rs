@@ -230,9 +230,9 @@ impl Splitter {
             Place::After
         };
         let (mut bad, to) = match scan::value(rest, at) {
-            Err(Stop::Incomplete(_)) if !end => return Look::More,
-            Err(Stop::Incomplete(None)) => (fault(rest.len(), "the body is cut short"), None),
-            Err(Stop::Incomplete(Some(bad)) | Stop::Bad(bad)) => (bad, None),
+            Err((Stop::Incomplete, _)) if !end => return Look::More,
+            Err((_, Some(bad))) => (bad, None),
+            Err((_, None)) => (fault(rest.len(), "the body is cut short"), None),
             Ok(scan) => {
                 let to = scan.end;
                 let bad = if !scan.is_object {

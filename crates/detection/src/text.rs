@@ -14,7 +14,11 @@ pub(crate) struct Meaning<'a> {
 pub(crate) fn unescape(inside: &[u8]) -> Meaning<'_> {
     let mut exact = true;
     if !inside.contains(&b'\\') {
-        let text = String::from_utf8_lossy(inside);
+        // Nearly always known to be UTF-8: the lossy reading goes through it in pieces.
+        let text = match std::str::from_utf8(inside) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(inside),
+        };
         return Meaning { text, exact };
     }
     let mut meant = Vec::with_capacity(inside.len());
