@@ -55,7 +55,7 @@ class Source {
    * The detections as objects, in the service's order. Settings: endpoint, authority,
    * tenantId, clientId and clientSecret, or accessToken in place of the last three;
    * since, until, ago, limit, machineGroups, deviceCreatedMachineTags,
-   * cloudCreatedMachineTags; maxBytes, timeoutMs.
+   * cloudCreatedMachineTags; maxBytes.
    */
   poll(settings) {
     return this.pollAlerts(settings).map((alert) => JSON.parse(alert.json));
@@ -85,7 +85,6 @@ function config({
   api = "siem",
   maxBytes = 64 * 1024 * 1024,
   maxPages = 1000,
-  timeoutMs = 100_000,
   machineGroups = [],
   options = [],
   ...query
@@ -96,7 +95,7 @@ function config({
     authority,
     api,
     query: { machineGroups, ...query },
-    limits: { maxBytes: BigInt(maxBytes), maxPages, timeoutMs },
+    limits: { maxBytes: BigInt(maxBytes), maxPages },
     credentials: accessToken ? { tag: "access-token", val: accessToken } : { tag: "client-secret", val: secret },
     options,
   };

@@ -43,7 +43,7 @@ class Source:
 
         endpoint, authority, tenant_id, client_id and client_secret; or access_token in
         place of the last three. since, until, ago, limit, machine_groups,
-        device_created_machine_tags, cloud_created_machine_tags; max_bytes, timeout_ms.
+        device_created_machine_tags, cloud_created_machine_tags; max_bytes.
         """
         return [json.loads(alert.json) for alert in self.poll_alerts(**settings)]
 
@@ -85,7 +85,6 @@ def _config(
     cloud_created_machine_tags=None,
     max_bytes=64 * 1024 * 1024,
     max_pages=1000,
-    timeout_ms=100_000,
     options=(),
 ):
     if access_token is not None:
@@ -107,7 +106,7 @@ def _config(
         authority=authority,
         api=api,
         query=query,
-        limits=_record(max_bytes=max_bytes, max_pages=max_pages, timeout_ms=timeout_ms),
+        limits=_record(max_bytes=max_bytes, max_pages=max_pages),
         credentials=credentials,
         options=list(options),
     )

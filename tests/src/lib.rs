@@ -1,6 +1,9 @@
 //! What the suites that cross crates share: a source that is loaded once, and servers
 //! on loopback that answer whatever a test wants, byte for byte.
 
+// A test that cannot be set up has failed.
+#![allow(clippy::expect_used)]
+
 pub mod server;
 
 use std::sync::LazyLock;
@@ -16,6 +19,9 @@ pub const SECRET: &str = "MARKED+secret/with=odd&characters%41~";
 
 /// A token to search for.
 pub const TOKEN: &str = "MARKED.token-with_odd~characters+/=";
+
+/// How long a session waits for the first and for the next byte.
+pub const WAIT: Duration = Duration::from_secs(2);
 
 /// The engine, with compiled code kept below the target folder: the suites' processes
 /// compile each component once.
@@ -57,7 +63,6 @@ pub fn config(endpoint: &str, authority: &str) -> Config {
         limits: Caps {
             max_bytes: 1 << 20,
             max_pages: 1,
-            timeout_ms: Some(2_000),
         },
         credentials: Credentials::ClientSecret(ClientSecret {
             tenant_id: watchbell_simulator::TENANT_ID.to_owned(),
@@ -87,10 +92,15 @@ pub fn session(names: &[&str], tls: &Tls) -> Session {
 /// When the roots cannot be read.
 #[must_use]
 pub fn client(policy: Policy, tls: &Tls) -> Session {
+    let bounds = Bounds {
+        first_byte: WAIT,
+        between_bytes: WAIT,
+        ..Bounds::default()
+    };
     Egress::new()
         .client(policy, tls)
         .expect("a client")
-        .session(Bounds::default())
+        .session(bounds)
 }
 
 /// Host and port of a base URL.

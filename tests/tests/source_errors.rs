@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 use watchbell_egress::{Bounds, Egress, HostPattern, Policy, Tls};
-use watchbell_sandbox::contract::{Config, Error, Limits as Caps, Malformed, Stage, TooLarge};
+use watchbell_sandbox::contract::{Config, Error, Malformed, Stage, TooLarge};
 use watchbell_sandbox::{CallError, Limit, Limits, Source};
 use watchbell_tests::server::{Server, Step};
 use watchbell_tests::{
@@ -14,6 +14,10 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn at(url: &str) -> Config {
     config(url, NOWHERE)
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
 }
 
 async fn poll_answer(status: &str, headers: &str, body: &str) -> Error {
@@ -112,9 +116,7 @@ async fn slow_headers_and_a_slow_body_are_timed_out() {
     let head = Step::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{}".to_vec());
     for steps in [vec![stall.clone()], vec![head, stall]] {
         let server = Server::start(steps).await;
-        let mut config = at(&server.url());
-        config.limits.timeout_ms = Some(200);
-        let error = poll(&config).await.unwrap_err();
+        let error = poll(&at(&server.url())).await.unwrap_err();
         assert!(
             matches!(&error, Error::TimedOut(f) if f.stage == Stage::Detections),
             "{error:?}"
@@ -294,10 +296,10 @@ async fn one_unreadable_element_costs_no_other() {
         panic!("{fault:?}")
     };
     assert_eq!(
-        &body[range.start as usize..range.end as usize],
+        &body[place(range.start)..place(range.end)],
         r#"{"FullId":"b","x":"\q"}"#
     );
-    assert_eq!(&body[fault.offset as usize..][..2], "\\q");
+    assert_eq!(&body[place(fault.offset)..][..2], "\\q");
 }
 
 #[tokio::test]
@@ -340,7 +342,7 @@ async fn a_body_over_the_cap_is_too_large_and_reading_stops_there() {
     assert_eq!(server.sent(), sent, "still sending");
     assert!(sent < cap + (16 << 20), "{sent}");
 
-    let error = poll_answer("200 OK", "", &" ".repeat(cap as usize + 1)).await;
+    let error = poll_answer("200 OK", "", &" ".repeat(place(cap) + 1)).await;
     assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
 }
 
@@ -408,11 +410,7 @@ async fn an_answer_that_is_not_http_and_a_token_answer_without_token_are_other()
 #[tokio::test]
 async fn a_call_that_waits_too_long_meets_its_wall_limit() {
     let server = Server::start(vec![Step::Wait(Duration::from_secs(60))]).await;
-    let mut config = at(&server.url());
-    config.limits = Caps {
-        timeout_ms: None,
-        ..config.limits
-    };
+    let config = at(&server.url());
     let limits = Limits {
         wall: Duration::from_millis(200),
         ..limits()
@@ -473,7 +471,7 @@ async fn an_answer_too_large_for_the_guests_memory_meets_the_memory_limit() {
 #[test]
 fn a_component_that_imports_more_than_its_world_is_refused_by_name() {
     let wat = r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)))"#;
-    let error = Source::load(&ENGINE, wat.as_bytes())
+    let error = Source::load(&ENGINE, &wat::parse_str(wat).unwrap())
         .map(|_| ())
         .unwrap_err()
         .to_string();

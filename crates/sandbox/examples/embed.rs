@@ -12,13 +12,28 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(endpoint), Some(token)) = (args.next(), args.next()) else {
         return Err("usage: embed ENDPOINT TOKEN".into());
     };
-    let host = endpoint.trim_start_matches("https://").trim_start_matches("http://").parse()?;
+    let host = endpoint
+        .trim_start_matches("https://")
+        .trim_start_matches("http://")
+        .parse()?;
     let policy = Policy::new([host], ["127.0.0.0/8".parse()?]);
-    let session = Egress::new().client(policy, &Tls::default())?.session(Bounds::default());
-    let source = Source::load(&Engine::new(Pool::OneShot, None)?, watchbell_components::DEFENDER)?;
+    let session = Egress::new()
+        .client(policy, &Tls::default())?
+        .session(Bounds::default());
+    let source = Source::load(
+        &Engine::new(Pool::OneShot, None)?,
+        watchbell_components::DEFENDER,
+    )?;
     let authorization = Authorization::bearer(format!("{endpoint}/api/alerts").parse()?, &token);
     let limits = Limits::for_source(64 << 20, Duration::from_secs(300));
-    let answer = source.poll(&last_ten_minutes(endpoint), session, Some(authorization), &limits).await?;
+    let answer = source
+        .poll(
+            &last_ten_minutes(endpoint),
+            session,
+            Some(authorization),
+            &limits,
+        )
+        .await?;
     for alert in answer.map_err(|error| format!("{error:?}"))? {
         println!("{}", alert.json);
     }
@@ -39,7 +54,10 @@ fn last_ten_minutes(endpoint: String) -> Config {
             device_created_machine_tags: None,
             cloud_created_machine_tags: None,
         },
-        limits: Caps { max_bytes: 64 << 20, max_pages: 1, timeout_ms: None },
+        limits: Caps {
+            max_bytes: 64 << 20,
+            max_pages: 1,
+        },
         credentials: Credentials::Host,
         options: Vec::new(),
     }

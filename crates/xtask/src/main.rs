@@ -64,13 +64,19 @@ fn main() -> Result<()> {
         Task::Test { fuzz_seconds } => suites::test(fuzz_seconds),
         Task::Demo { args } => {
             build()?;
-            run(program(&root().join("target/release/watchbell")).arg("demo").args(args))
+            run(program(&root().join("target/release/watchbell"))
+                .arg("demo")
+                .args(args))
         }
         Task::Bench { languages, args } => {
             setup::target()?;
-            run(cargo().args(["build", "--release", "-p", "watchbell", "-p", "watchbell-bench"]))?;
+            run(cargo().args(["build", "--release", "--workspace"]))?;
             run(program(&root().join("target/release/bench")).args(args))?;
-            if languages { suites::bench_languages() } else { Ok(()) }
+            if languages {
+                suites::bench_languages()
+            } else {
+                Ok(())
+            }
         }
         Task::Fuzz { seconds } => suites::fuzz(seconds),
         Task::Check => suites::check(),
@@ -80,6 +86,8 @@ fn main() -> Result<()> {
 /// The program and the components, in release.
 fn build() -> Result<()> {
     setup::target()?;
-    run(cargo().args(["build", "--release", "-p", "watchbell", "-p", "watchbell-components"]))?;
+    // The whole workspace, as the tests do: another choice of packages is another choice
+    // of features, and would build wasmtime twice.
+    run(cargo().args(["build", "--release", "--workspace"]))?;
     run(program(&root().join("target/release/write-components")).arg("target/components"))
 }

@@ -18,23 +18,32 @@ pub(crate) fn all() -> Result<()> {
 /// RUSTUP_AUTO_INSTALL=0.
 pub(crate) fn target() -> Result<()> {
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+    if Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(TARGET)
+        .is_dir()
+    {
         return Ok(());
     }
-    run(program(Path::new("rustup")).args(["target", "add", TARGET]))
-        .with_context(|| format!("the target {TARGET} is missing and rustup cannot add it; install it by hand"))
+    run(program(Path::new("rustup")).args(["target", "add", TARGET])).with_context(|| {
+        format!("the target {TARGET} is missing and rustup cannot add it; install it by hand")
+    })
 }
 
 /// A virtual environment with what the Python suite needs.
 pub(crate) fn python() -> Result<()> {
     let folder = root().join("target/python");
     if !folder.join("bin/pip").exists() {
-        run(program(Path::new("python3")).args(["-m", "venv", "--clear"]).arg(&folder))
-            .context("Python 3 with venv is needed (on Debian: apt-get install python3-venv)")?;
+        run(program(Path::new("python3"))
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder))
+        .context("Python 3 with venv is needed (on Debian: apt-get install python3-venv)")?;
     }
     let wanted = root().join("tests/languages/requirements.txt");
-    run(program(&folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(wanted))
-        .context("the Python packages cannot be installed")
+    run(program(&folder.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg(wanted))
+    .context("the Python packages cannot be installed")
 }
 
 /// The Python of that environment.
@@ -45,18 +54,25 @@ pub(crate) fn python_program() -> PathBuf {
 /// The Node packages.
 pub(crate) fn node() -> Result<()> {
     output(Command::new("node").arg("--version")).context("Node 20 or later is needed")?;
-    run(program(Path::new("npm")).args(["ci", "--no-audit", "--no-fund"]).current_dir(root().join("examples/node")))
-        .context("the Node packages cannot be installed")
+    run(program(Path::new("npm"))
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(root().join("examples/node")))
+    .context("the Node packages cannot be installed")
 }
 
 /// A cargo subcommand, compiled when it is not there.
 pub(crate) fn subcommand(name: &str) -> Result<()> {
-    let there = cargo().args([name, "--version"]).output().is_ok_and(|output| output.status.success());
+    let there = cargo()
+        .args([name, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
     if there {
         return Ok(());
     }
     // Its own target folder would be thrown away; ours must not be mixed with it.
     let mut install = cargo();
-    install.env_remove("CARGO_TARGET_DIR").args(["install", "--locked", &format!("cargo-{name}")]);
+    install
+        .env_remove("CARGO_TARGET_DIR")
+        .args(["install", "--locked", &format!("cargo-{name}")]);
     run(&mut install).with_context(|| format!("cargo-{name} is missing and cannot be installed"))
 }

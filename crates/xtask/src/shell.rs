@@ -33,26 +33,42 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = words(command);
     eprintln!("xtask: {name}");
     let began = Instant::now();
-    let status = command.status().with_context(|| format!("{name}: cannot be started"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{name}: cannot be started"))?;
     if !status.success() {
         bail!("{name}: {status}");
     }
-    eprintln!("xtask: done in {:.0} s: {name}", began.elapsed().as_secs_f64());
+    eprintln!(
+        "xtask: done in {:.0} s: {name}",
+        began.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
 /// What a program prints.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = words(command);
-    let output = command.output().with_context(|| format!("{name}: cannot be started"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("{name}: cannot be started"))?;
     if !output.status.success() {
-        bail!("{name}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{name}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     String::from_utf8(output.stdout).with_context(|| name)
 }
 
 fn words(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
-    let words: Vec<_> = std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default();
+    let words: Vec<_> = std::iter::once(program)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect();
     words.join(" ")
 }

@@ -17,7 +17,9 @@ pub(crate) fn test(fuzz_seconds: u32) -> Result<()> {
 
 fn languages() -> Result<()> {
     run(program(&setup::python_program()).arg("tests/languages/test_python.py"))?;
-    run(Command::new("node").current_dir(root()).args(["--test", "tests/languages/node.test.mjs"]))
+    run(Command::new("node")
+        .current_dir(root())
+        .args(["--test", "tests/languages/node.test.mjs"]))
 }
 
 /// The helpers beside plain Python and plain Node.
@@ -25,7 +27,9 @@ pub(crate) fn bench_languages() -> Result<()> {
     setup::all()?;
     crate::build()?;
     run(program(&setup::python_program()).arg("tests/languages/bench_python.py"))?;
-    run(Command::new("node").current_dir(root()).arg("tests/languages/bench_node.mjs"))
+    run(Command::new("node")
+        .current_dir(root())
+        .arg("tests/languages/bench_node.mjs"))
 }
 
 /// The fuzz target, on the stable compiler: the sanitizer that cargo-fuzz adds by
@@ -49,14 +53,34 @@ pub(crate) fn check() -> Result<()> {
     setup::subcommand("deny")?;
     // The advisory database is a git repository elsewhere; these three need no network.
     run(cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
-    run(cargo().args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    run(cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--release", "--workspace", "--no-deps"]))
+    run(cargo().args([
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    run(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
+        "doc",
+        "--release",
+        "--workspace",
+        "--no-deps",
+    ]))
 }
 
 /// wasmtime-wasi-http's own transport asks no policy. One crate that turned its default
 /// features on would bring it back for all.
 fn transport() -> Result<()> {
-    let features = output(cargo().args(["tree", "--workspace", "-e", "features", "-i", "wasmtime-wasi-http"]))?;
+    let features = output(cargo().args([
+        "tree",
+        "--workspace",
+        "-e",
+        "features",
+        "-i",
+        "wasmtime-wasi-http",
+    ]))?;
     if features.contains("default-send-request") {
         bail!("wasmtime-wasi-http has the feature default-send-request:\n{features}");
     }

@@ -161,7 +161,6 @@ impl Puller {
             limits: Caps {
                 max_bytes: self.settings.max_response_bytes,
                 max_pages: MAX_PAGES,
-                timeout_ms: None,
             },
             credentials,
             options: self

@@ -22,7 +22,6 @@ pub(crate) fn poll(question: &Detections) -> Result<Vec<Alert>, Error> {
         base: &question.base,
         target: &question.target,
         headers: &headers,
-        timeout_ms: question.timeout_ms,
     })?;
     if answer.status != 200 {
         return Err(refusal::of_detections(&answer, question.token.as_deref()));
@@ -54,8 +53,10 @@ fn envelopes(alerts: Vec<detection::Alert>) -> Vec<Alert> {
         .map(|alert| Alert {
             id: alert.id,
             alert_id: alert.alert_id,
-            alert_time: alert.alert_time.map(|time| time.as_nanos()),
-            last_processed_time: alert.last_processed_time.map(|time| time.as_nanos()),
+            alert_time: alert.alert_time.map(detection::Timestamp::as_nanos),
+            last_processed_time: alert
+                .last_processed_time
+                .map(detection::Timestamp::as_nanos),
             severity: match alert.severity {
                 detection::Severity::Unspecified => Severity::Unspecified,
                 detection::Severity::Informational => Severity::Informational,

@@ -8,7 +8,7 @@ use crate::bindings::exports::watchbell::detections::source::{Error, Failure, St
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme, http_error_code,
+    Scheme, http_error_code,
 };
 use crate::bindings::wasi::io::streams::{InputStream, StreamError};
 use crate::question::Base;
@@ -32,8 +32,6 @@ pub(crate) struct Request<'a> {
     pub(crate) target: &'a str,
     /// Header names in lower case, with their values.
     pub(crate) headers: &'a [(&'a str, &'a str)],
-    /// Longest wait for each phase, in milliseconds.
-    pub(crate) timeout_ms: Option<u32>,
 }
 
 /// An answer whose body is still to be read.
@@ -52,15 +50,12 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
     let headers = Fields::new();
     for (name, value) in request.headers {
         headers
-            .append(&(*name).to_owned(), &value.as_bytes().to_vec())
+            .append(name, value.as_bytes())
             .map_err(|_| fault(&format!("the header {name}")))?;
     }
     if let Some(body) = request.body {
         headers
-            .append(
-                &"content-length".to_owned(),
-                &body.len().to_string().into_bytes(),
-            )
+            .append("content-length", body.len().to_string().as_bytes())
             .map_err(|_| fault("the header content-length"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
@@ -87,8 +82,7 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
         .set_path_with_query(Some(request.target))
         .map_err(|()| fault("the path"))?;
     let body = outgoing.body().map_err(|()| fault("the body"))?;
-    let options = request.timeout_ms.and_then(timeouts);
-    let future = outgoing_handler::handle(outgoing, options).map_err(|e| lost(stage, e))?;
+    let future = outgoing_handler::handle(outgoing, None).map_err(|e| lost(stage, e))?;
     // A peer that hangs up while the body is sent shows in the answer, with a reason.
     let _ = write_all(body, request.body.unwrap_or_default().as_bytes());
     loop {
@@ -108,7 +102,7 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
 impl Answer {
     /// A header's first value, when it is text.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
-        let values = self.head.headers().get(&name.to_owned());
+        let values = self.head.headers().get(name);
         values
             .into_iter()
             .next()
@@ -187,15 +181,6 @@ fn write_all(body: OutgoingBody, bytes: &[u8]) -> Result<(), StreamError> {
     }
     let _ = OutgoingBody::finish(body, None);
     Ok(())
-}
-
-fn timeouts(ms: u32) -> Option<RequestOptions> {
-    let options = RequestOptions::new();
-    let duration = Some(u64::from(ms).saturating_mul(1_000_000));
-    options.set_connect_timeout(duration).ok()?;
-    options.set_first_byte_timeout(duration).ok()?;
-    options.set_between_bytes_timeout(duration).ok()?;
-    Some(options)
 }
 
 /// Sorts what `wasi:http` reports by what a caller can do about it.

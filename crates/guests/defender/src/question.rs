@@ -45,8 +45,6 @@ pub(crate) struct Detections {
     pub(crate) token: Option<String>,
     /// Most bytes of body.
     pub(crate) max_bytes: u64,
-    /// Longest wait for each phase, in milliseconds.
-    pub(crate) timeout_ms: Option<u32>,
 }
 
 /// One POST for a token.
@@ -60,8 +58,6 @@ pub(crate) struct TokenRequest {
     pub(crate) body: String,
     /// What must not come back in any error.
     pub(crate) secret: String,
-    /// Longest wait for each phase, in milliseconds.
-    pub(crate) timeout_ms: Option<u32>,
 }
 
 impl Detections {
@@ -84,7 +80,6 @@ impl Detections {
             target,
             token,
             max_bytes: config.limits.max_bytes,
-            timeout_ms: config.limits.timeout_ms,
         })
     }
 }
@@ -129,7 +124,6 @@ impl TokenRequest {
             base,
             body,
             secret: known.secret.clone(),
-            timeout_ms: config.limits.timeout_ms,
         })
     }
 }
@@ -193,16 +187,12 @@ fn check_common(config: &Config) -> Result<(), Error> {
     let Limits {
         max_bytes,
         max_pages,
-        timeout_ms,
     } = config.limits;
     if max_bytes == 0 {
         return Err(invalid("limits.max-bytes", "must be 1 or more"));
     }
     if max_pages == 0 {
         return Err(invalid("limits.max-pages", "must be 1 or more"));
-    }
-    if timeout_ms == Some(0) {
-        return Err(invalid("limits.timeout-ms", "must be 1 or more"));
     }
     match config.options.first() {
         Some((name, _)) => Err(invalid(&format!("options.{name}"), "is not an option")),

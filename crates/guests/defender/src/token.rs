@@ -36,14 +36,13 @@ pub(crate) fn authenticate(config: &Config) -> Result<Token, Error> {
             ("accept", "application/json"),
             ("content-type", "application/x-www-form-urlencoded"),
         ],
-        timeout_ms: question.timeout_ms,
     })?;
     if answer.status != 200 {
         return Err(refusal::of_token(&answer, &question.secret));
     }
     let mut body = Vec::new();
     answer.read(MAX_ANSWER.min(config.limits.max_bytes), |chunk| {
-        body.extend_from_slice(chunk)
+        body.extend_from_slice(chunk);
     })?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| not_json(&body, &error))?;
     match answer.access_token {

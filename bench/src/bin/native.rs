@@ -1,0 +1,52 @@
+//! The plain native puller as a process: `serve` for the bench's commands, `print`
+//! for one pull to stdout.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::io::{self, BufWriter, Write};
+use watchbell_bench::{Native, ServiceArgs, Side, Window, attend};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Does what stdin says.
+    Serve {
+        #[command(flatten)]
+        service: ServiceArgs,
+    },
+    /// Pulls once, to stdout.
+    Print {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// The earlier end of the window.
+        #[arg(long)]
+        since: String,
+        /// The later end.
+        #[arg(long)]
+        until: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match Arguments::parse().verb {
+        Verb::Serve { service } => attend(Native::start(&service).await?).await,
+        Verb::Print {
+            service,
+            since,
+            until,
+        } => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            Native::start(&service)
+                .await?
+                .pull(&Window { since, until }, &mut out)
+                .await?;
+            Ok(out.flush()?)
+        }
+    }
+}
