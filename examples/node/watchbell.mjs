@@ -71,7 +71,8 @@ function call(work) {
   try {
     return work();
   } catch (error) {
-    throw error?.payload?.tag ? new WatchbellError(error.payload) : error;
+    // jco throws the contract's error as it is: a case and what it holds.
+    throw typeof error?.tag === "string" ? new WatchbellError(error) : error;
   }
 }
 

@@ -1,7 +1,7 @@
 //! From a source's alerts to each sink's bytes: through the processors in the order of
 //! `inputs`, then through the sink's encoder.
 //!
-//! Each sink has its own [`Route`] for each path that leads from a source to it, so
+//! Each sink has its own route for each path that leads from a source to it, so
 //! that one sink can be served without the others. Where two paths lead to one sink,
 //! it gets the alerts by both, as in Vector.
 

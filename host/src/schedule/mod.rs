@@ -1,7 +1,7 @@
 //! When a source is asked, for what, and with which token.
 //!
 //! [`Puller`] asks once: a token when one is needed, then one poll, each in an
-//! instance of its own. [`Cursor`] remembers what was read. [`run`] puts both on a
+//! instance of its own. [`Cursor`] remembers what was read. [`run()`] puts both on a
 //! clock and hands what is new to the pipeline; the cursor moves only when every sink
 //! has said that it has it.
 

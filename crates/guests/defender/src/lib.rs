@@ -6,9 +6,9 @@
 //! through `wasi:http`, so the host (or whoever embeds the component) sees and
 //! judges each request.
 //!
-//! The rooms: [`question`] turns the contract's config into a checked request and
-//! names the field that it refuses; [`http`] is the narrow door to `wasi:http`;
-//! [`token`] and [`detections`] are the two conversations; [`refusal`] reads what a
+//! The rooms: `question` turns the contract's config into a checked request and
+//! names the field that it refuses; `http` is the narrow door to `wasi:http`;
+//! `token` and `detections` are the two conversations; `refusal` reads what a
 //! service says when it says no.
 
 mod detections;
