@@ -6,6 +6,7 @@ import unittest
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2] / "examples/python")]
 
+import watchbell
 from simulator import COMPONENT, Simulator
 from watchbell import Source, WatchbellError
 
@@ -29,6 +30,17 @@ class FromPython(unittest.TestCase):
         )
         self.assertGreater(len(want), 1000)
         self.assertEqual(got, want)
+
+    def test_the_short_way_of_reading_a_result_is_used_and_gives_what_wasmtimes_own_gives(self):
+        self.assertTrue(watchbell.READABLE, "requirements.txt pins the release that can be read")
+        short = self.source.poll(**self.simulator.settings, **RANGE)
+        watchbell.READABLE = False
+        self.addCleanup(setattr, watchbell, "READABLE", True)
+        self.assertEqual(short, self.source.poll(**self.simulator.settings, **RANGE))
+
+    def test_an_answer_without_detections_is_an_empty_list(self):
+        never = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+        self.assertEqual(self.source.poll(**self.simulator.settings, **never), [])
 
     def test_the_envelope_is_that_of_the_object(self):
         for alert in self.source.poll_alerts(**self.simulator.settings, **RANGE, limit=20):

@@ -2,8 +2,9 @@
 //! component.
 
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use watchbell_egress::{Bounds, Egress, HostPattern, Policy, Tls};
-use watchbell_sandbox::contract::{Config, Error, Malformed, Stage, TooLarge};
+use watchbell_sandbox::contract::{Config, Credentials, Error, Malformed, Stage, TooLarge};
 use watchbell_sandbox::{CallError, Limit, Limits, Source};
 use watchbell_tests::server::{Server, Step};
 use watchbell_tests::{
@@ -13,7 +14,10 @@ use watchbell_tests::{
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn at(url: &str) -> Config {
-    config(url, NOWHERE)
+    Config {
+        credentials: Credentials::Host,
+        ..config(url, NOWHERE)
+    }
 }
 
 fn place(offset: u64) -> usize {
@@ -59,9 +63,10 @@ async fn a_name_that_does_not_resolve_is_unreachable() {
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_unreachable() {
-    let server = Server::start(vec![Step::Say(
-        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
-    )])
+    let server = Server::start_with(Vec::new(), |mut stream| async move {
+        let plain = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(plain).await.ok().map(|()| stream)
+    })
     .await;
     let config = at(&server.url().replace("http:", "https:"));
     let error = poll(&config).await.unwrap_err();

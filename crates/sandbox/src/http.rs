@@ -6,11 +6,15 @@
 //! the instance which parses the answer never holds the token. It is added to one
 //! request only: a GET for the scheme, host, port and path that were configured.
 
+use crate::state::Online;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderName, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::fmt;
 use std::sync::Arc;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, IoError};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, Result, WasiBody,
     WasiHttpHooks,
@@ -163,4 +167,36 @@ fn told(fault: &Fault) -> Error {
         Fault::Protocol { .. } => Error::HttpProtocolError,
         _ => Error::InternalError(None),
     }
+}
+
+/// Where wasmtime-wasi-http 48 puts the interface that guests import as 0.2.0.
+const TYPES: &str = "wasi:http/types@0.2.12";
+
+/// Replaces `http-error-code`, by which a guest learns why a body broke off. The one of
+/// wasmtime-wasi-http 48 looks for an error of another type than its own body streams
+/// report, and so always answers "none": a slow body could not be told from a cut one.
+pub(crate) fn tell_body_errors(linker: &mut Linker<Online>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker.instance(TYPES)?.func_wrap(
+        "http-error-code",
+        |store: StoreContextMut<'_, Online>, (error,): (Resource<IoError>,)| {
+            let error = store.data().table.get(&error)?;
+            Ok((error.downcast_ref().and_then(code),))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// The cases of [`told`] that can end a body.
+fn code(error: &Error) -> Option<ErrorCode> {
+    Some(match error {
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
+        Error::HttpProtocolError => ErrorCode::HttpProtocolError,
+        Error::HttpResponseBodySize(limit) => ErrorCode::HttpResponseBodySize(*limit),
+        Error::HttpResponseIncomplete => ErrorCode::HttpResponseIncomplete,
+        Error::HttpResponseTimeout => ErrorCode::HttpResponseTimeout,
+        _ => return None,
+    })
 }

@@ -7,7 +7,7 @@ use crate::check;
 use crate::component::{self, World};
 use crate::engine::{Call, Engine};
 use crate::error::{CallError, LoadError};
-use crate::http::{Authorization, Hooks};
+use crate::http::{self, Authorization, Hooks};
 use crate::limits::Limits;
 use crate::state::Online;
 use tokio::time::timeout;
@@ -43,7 +43,8 @@ impl Source {
         let component = component::load(engine, bytes, &WORLD)?;
         let mut linker = Linker::new(engine.wasmtime());
         let linked = wasmtime_wasi_io::add_to_linker_async(&mut linker)
-            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker));
+            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+            .and_then(|()| http::tell_body_errors(&mut linker));
         linked.map_err(|e| LoadError::engine(&e))?;
         let pre = linker
             .instantiate_pre(&component)

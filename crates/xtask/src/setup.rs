@@ -1,11 +1,14 @@
 //! What a fresh machine lacks.
 
 use crate::shell::{cargo, output, program, root, run};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The oldest Node that the suites use, by major version.
+const NODE: u32 = 20;
 
 /// Everything.
 pub(crate) fn all() -> Result<()> {
@@ -51,12 +54,32 @@ pub(crate) fn python_program() -> PathBuf {
     root().join("target/python/bin/python")
 }
 
-/// The Node packages.
+/// The Node packages, when the lock file is newer than what is installed.
 pub(crate) fn node() -> Result<()> {
-    output(Command::new("node").arg("--version")).context("Node 20 or later is needed")?;
+    let wanted = format!("Node {NODE} or later is needed, with npm");
+    let version = output(Command::new("node").arg("--version")).context(wanted.clone())?;
+    let major = version.trim().trim_start_matches('v').split('.').next();
+    if major.and_then(|major| major.parse().ok()) < Some(NODE) {
+        bail!("{wanted}; this is {}", version.trim());
+    }
+    let folder = root().join("examples/node");
+    let changed = |name| {
+        folder
+            .join(name)
+            .metadata()
+            .and_then(|file| file.modified())
+    };
+    // npm writes the second when it is done.
+    if let (Ok(wanted), Ok(there)) = (
+        changed("package-lock.json"),
+        changed("node_modules/.package-lock.json"),
+    ) && wanted <= there
+    {
+        return Ok(());
+    }
     run(program(Path::new("npm"))
         .args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(root().join("examples/node")))
+        .current_dir(folder))
     .context("the Node packages cannot be installed")
 }
 

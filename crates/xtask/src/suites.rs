@@ -17,6 +17,7 @@ pub(crate) fn test(fuzz_seconds: u32) -> Result<()> {
 
 fn languages() -> Result<()> {
     run(program(&setup::python_program()).arg("tests/languages/test_python.py"))?;
+    run(program(&setup::python_program()).arg("tests/languages/test_readme.py"))?;
     run(Command::new("node")
         .current_dir(root())
         .args(["--test", "tests/languages/node.test.mjs"]))

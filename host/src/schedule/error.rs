@@ -62,6 +62,12 @@ impl PullError {
 /// A contract error in one line: what happened, what the service said, what to do.
 #[must_use]
 pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
+    let remedy = match cause {
+        Some(egress::Error::Denied(egress::Denied::Address { .. })) => {
+            "; if you mean it, open its range with egress.allow_addresses (--allow-address)"
+        }
+        _ => "",
+    };
     let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
     match error {
         Error::InvalidConfig(fault) => {
@@ -92,9 +98,10 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
             printable(&failure.message)
         ),
         Error::Denied(failure) => format!(
-            "{}: {}{cause}",
+            "{}: {}{cause}{}",
             whom(failure.stage),
-            printable(&failure.message)
+            printable(&failure.message),
+            remedy
         ),
         Error::Malformed(fault) => format!(
             "{} answered what is not its documented JSON: byte {}: {}; {} readable, {} not",
@@ -122,10 +129,20 @@ fn whom(stage: Stage) -> &'static str {
 
 fn said(refusal: &Refusal, remedy: &str) -> String {
     let mut line = format!("{} answered {}", whom(refusal.stage), refusal.status);
+    // The login service repeats its code and its ids in the message: "CODE: words" and
+    // then a line for each id.
+    let message = refusal
+        .message
+        .as_deref()
+        .and_then(|text| text.lines().next());
+    let code = refusal
+        .code
+        .as_deref()
+        .filter(|code| !message.is_some_and(|message| message.starts_with(code)));
     for (lead, words) in [
-        (" ", &refusal.code),
-        (": ", &refusal.message),
-        ("; request id ", &refusal.request_id),
+        (" ", code),
+        (": ", message),
+        ("; request id ", refusal.request_id.as_deref()),
     ] {
         if let Some(words) = words {
             line.push_str(lead);

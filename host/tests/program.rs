@@ -1,0 +1,19 @@
+//! The `watchbell` program as a user meets it: the real binary in a process of its own,
+//! against the simulated Defender on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod program {
+    mod cache;
+    mod poll;
+    mod run;
+    mod secrets;
+    mod support;
+    mod token;
+    mod validate;
+}

@@ -1,0 +1,160 @@
+//! `watchbell run`: from several sources through transforms to sinks, until SIGTERM.
+
+use super::support::{Home, Service, source, start, wait_until};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use watchbell_simulator::{Config, Late, Running, TENANT_ID};
+
+/// Ten detections a second since ten seconds ago, a fifth of them late by up to 2 s.
+fn lively() -> Config {
+    Config {
+        rate: 600.0,
+        start: Some(chrono::Utc::now() - chrono::TimeDelta::seconds(10)),
+        late: Late {
+            rate: 0.2,
+            by_up_to: Duration::from_secs(2),
+        },
+        record: true,
+        ..Config::default()
+    }
+}
+
+fn ids(ndjson: &str) -> Vec<String> {
+    let id = |line: &str| {
+        let object: Value = serde_json::from_str(line).unwrap();
+        object["FullId"].as_str().unwrap().to_owned()
+    };
+    ndjson.lines().map(id).collect()
+}
+
+/// The detections that the service put into an answer.
+fn served(running: &Running) -> BTreeSet<String> {
+    let catalog = running.catalog(TENANT_ID);
+    let id = |index| catalog.detection(index).full_id;
+    running.served().into_iter().map(id).collect()
+}
+
+#[track_caller]
+fn same(got: Vec<String>, want: &BTreeSet<String>) {
+    let set: BTreeSet<String> = got.iter().cloned().collect();
+    assert_eq!(got.len(), set.len(), "a detection was delivered twice");
+    assert_eq!(&set, want);
+}
+
+#[test]
+fn everything_served_reaches_every_sink_once_and_sigterm_ends_it_cleanly() {
+    let running = start(lively());
+    let home = Home::with(&format!(
+        r#"{}scrape_interval_secs = 1
+[transforms.high]
+type = "jq"
+inputs = ["contoso"]
+filter = 'select(.Severity == "High") | .Reviewed = false'
+[sinks.all]
+type = "file"
+inputs = ["contoso"]
+path = "all.ndjson"
+[sinks.table]
+type = "file"
+inputs = ["high"]
+path = "high.csv"
+encoding.codec = "csv"
+encoding.csv.fields = ["FullId", "Severity", "Reviewed"]
+[sinks.screen]
+type = "console"
+inputs = ["high"]
+"#,
+        source(&running)
+    ));
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("three polls", || running.stats().detection_requests >= 4);
+    running.expire_tokens();
+    let polls = running.stats().detection_requests;
+    wait_until("three more", || {
+        running.stats().detection_requests >= polls + 4
+    });
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("asked to end"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("ERROR"), "{}", ran.stderr);
+    assert_eq!(
+        running.stats().tokens_issued,
+        2,
+        "kept until it was refused"
+    );
+
+    let all = home.read("all.ndjson");
+    same(ids(&all), &served(&running));
+    assert!(all.lines().count() > 100);
+    let high: BTreeSet<String> = all
+        .lines()
+        .filter(|line| serde_json::from_str::<Value>(line).unwrap()["Severity"] == "High")
+        .flat_map(ids)
+        .collect();
+    assert!(!high.is_empty());
+    same(ids(&ran.stdout), &high);
+    let table = home.read("high.csv");
+    let mut rows = table.lines();
+    assert_eq!(rows.next(), Some("FullId,Severity,Reviewed"));
+    let cells: Vec<Vec<&str>> = rows.map(|row| row.split(',').collect()).collect();
+    assert!(
+        cells.iter().all(|row| row[1..] == ["High", "false"]),
+        "{table}"
+    );
+    same(cells.iter().map(|row| row[0].to_owned()).collect(), &high);
+}
+
+#[test]
+fn a_service_and_a_sink_in_trouble_lose_nothing() {
+    let faults = [
+        "token:503:times=1",
+        "detections:500:times=1",
+        "detections:truncate:times=1",
+    ];
+    let faults = faults.map(|fault| fault.parse().unwrap()).to_vec();
+    let running = start(Config { faults, ..lively() });
+    let home = Home::with(&format!(
+        "{}scrape_interval_secs = 1\n[sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"later/all.ndjson\"\n",
+        source(&running)
+    ));
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("polls whose batch nobody took", || {
+        running.stats().detection_requests >= 5
+    });
+    std::fs::create_dir(home.path("later")).unwrap();
+    wait_until("delivery", || !home.read("later/all.ndjson").is_empty());
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    same(ids(&home.read("later/all.ndjson")), &served(&running));
+    for said in [
+        "login service",
+        "in trouble",
+        "later/all.ndjson",
+        "read again",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_log_can_be_json_and_stdout_stays_data() {
+    let running = start(lively());
+    let home = Home::with(&format!(
+        "{}scrape_interval_secs = 1\n[sinks.screen]\ntype = \"console\"\ninputs = [\"contoso\"]\n",
+        source(&running)
+    ));
+    let mut command = home.watchbell(["run", "-c", "watchbell.toml", "--log-format", "json"]);
+    let service = Service::start(&mut command);
+    wait_until("a poll", || running.stats().detection_requests >= 2);
+    let ran = service.terminate();
+    same(ids(&ran.stdout), &served(&running));
+    assert!(ran.stderr.lines().count() > 2);
+    for line in ran.stderr.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(
+            event["message"].is_string() && event["level"].is_string(),
+            "{line}"
+        );
+    }
+}

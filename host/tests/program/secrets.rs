@@ -1,0 +1,90 @@
+//! Every verb and every failure with a marked secret: neither it nor a token is in
+//! anything that comes out.
+
+use super::support::{Home, SINCE, Service, at_noon, source, start, wait_until};
+use watchbell_simulator::{CLIENT_SECRET, Client, Config};
+
+/// Odd enough that each way of quoting or encoding it shows.
+const MARK: &str = "MARKED0secret";
+
+#[track_caller]
+fn clean(what: &str, text: &str) {
+    assert!(!text.contains(MARK), "the secret, {what}: {text}");
+    // Each token is a JWT, whose header begins so.
+    assert!(!text.contains("eyJ"), "a token, {what}: {text}");
+}
+
+#[test]
+fn neither_secret_nor_token_comes_out_of_any_verb_or_failure() {
+    let clients = vec![Client {
+        secret: MARK.to_owned(),
+        ..Client::default()
+    }];
+    let running = start(Config {
+        clients,
+        ..at_noon()
+    });
+    let right = source(&running).replace(CLIENT_SECRET, MARK);
+    let sinks =
+        "scrape_interval_secs = 1\n[sinks.out]\ntype = \"console\"\ninputs = [\"contoso\"]\n";
+    let home = Home::with(&format!("{right}{sinks}"));
+    let check = |what: &str, verb: &str, args: &[&str]| {
+        let mut command = home.watchbell([verb, "-c", "watchbell.toml"]);
+        let ran = super::support::run(command.args(args).env("WATCHBELL_LOG", "trace"));
+        clean(what, &ran.stdout);
+        clean(what, &ran.stderr);
+        ran
+    };
+    check("poll", "poll", &["--since", SINCE]).ok();
+    check("token", "token", &[]).ok();
+    check("validate", "validate", &[]).ok();
+    for fault in [
+        "token:400",
+        "token:401",
+        "token:429",
+        "token:500",
+        "token:garbage",
+        "token:sign-in-page",
+        "token:redirect:to=http://127.0.0.1:1/",
+        "token:drop",
+        "token:truncate",
+        "token:cut-short",
+        "detections:400",
+        "detections:401",
+        "detections:403",
+        "detections:429",
+        "detections:500",
+        "detections:garbage",
+        "detections:sign-in-page",
+        "detections:drop",
+        "detections:truncate",
+        "detections:redirect:to=http://127.0.0.1:1/",
+        "detections:bad-element",
+        "detections:expire-tokens",
+    ] {
+        running.add_fault(fault.parse().unwrap());
+        check(fault, "poll", &["--since", SINCE]);
+        check(fault, "token", &[]);
+        running.clear_faults();
+    }
+    let bad = [
+        ("tenant", "tenant_id = \"a b\"\n"),
+        ("twice", "client_secret = \"MARKED0secret\"\n"),
+        ("region", "region = \"nowhere\"\n"),
+    ];
+    for (what, line) in bad {
+        home.write("watchbell.toml", &format!("{right}{line}{sinks}"));
+        check(what, "validate", &[]).failed(78);
+        check(what, "poll", &[]).failed(78);
+    }
+    home.write("watchbell.toml", &format!("{right}{sinks}"));
+    let mut command = home.watchbell(["run", "-c", "watchbell.toml"]);
+    let asked = running.stats().detection_requests;
+    let service = Service::start(command.env("WATCHBELL_LOG", "trace"));
+    wait_until("two polls", || {
+        running.stats().detection_requests >= asked + 2
+    });
+    let ran = service.terminate();
+    clean("run", &ran.stdout);
+    clean("run", &ran.stderr);
+}
