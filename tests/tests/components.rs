@@ -1,5 +1,11 @@
 //! What the finished components are: what they import, how large they are.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
 use watchbell_components::{ALL, DEFENDER};
 
 /// The imports of a component, by name.

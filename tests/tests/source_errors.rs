@@ -1,6 +1,12 @@
 //! Every case of the contract's error, from a real server on loopback through the real
 //! component.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use watchbell_egress::{Bounds, Egress, HostPattern, Policy, Tls};

@@ -1,5 +1,7 @@
 //! What the source sends, what it refuses to send, and what it never says.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::time::Duration;
 use watchbell_egress::Tls;
 use watchbell_sandbox::contract::{
@@ -162,16 +164,16 @@ async fn what_is_wrong_is_refused_by_its_field_before_anything_is_sent() {
     let cases: [(&str, Change); 25] = [
         ("endpoint", |c| c.endpoint = "http://example.com".to_owned()),
         ("endpoint", |c| {
-            c.endpoint = "https://user:pw@example.com".to_owned()
+            c.endpoint = "https://user:pw@example.com".to_owned();
         }),
         ("endpoint", |c| {
-            c.endpoint = "https://example.com?x=1".to_owned()
+            c.endpoint = "https://example.com?x=1".to_owned();
         }),
         ("endpoint", |c| {
-            c.endpoint = "https://example.com#x".to_owned()
+            c.endpoint = "https://example.com#x".to_owned();
         }),
         ("endpoint", |c| {
-            c.endpoint = "https://example.com:0".to_owned()
+            c.endpoint = "https://example.com:0".to_owned();
         }),
         ("endpoint", |c| c.endpoint = "example.com".to_owned()),
         ("endpoint", |c| c.endpoint = "ftp://example.com".to_owned()),
@@ -179,13 +181,13 @@ async fn what_is_wrong_is_refused_by_its_field_before_anything_is_sent() {
         ("endpoint", |c| c.endpoint = "https://a b".to_owned()),
         ("api", |c| c.api = Api::Graph),
         ("query.since", |c| {
-            c.query.since = Some("yesterday".to_owned())
+            c.query.since = Some("yesterday".to_owned());
         }),
         ("query.since", |c| {
-            c.query.since = Some("2026-02-30T00:00:00Z".to_owned())
+            c.query.since = Some("2026-02-30T00:00:00Z".to_owned());
         }),
         ("query.until", |c| {
-            c.query.until = Some("2026-13-01T00:00:00Z".to_owned())
+            c.query.until = Some("2026-13-01T00:00:00Z".to_owned());
         }),
         ("query.until", |c| {
             c.query.since = Some("2026-01-02T00:00:00Z".to_owned());
@@ -194,7 +196,7 @@ async fn what_is_wrong_is_refused_by_its_field_before_anything_is_sent() {
         ("query.ago", |c| c.query.ago = Some("10 minutes".to_owned())),
         ("query.ago", |c| c.query.ago = Some("-PT10M".to_owned())),
         ("query.ago", |c| {
-            c.query.ago = Some("PT10M&limit=1".to_owned())
+            c.query.ago = Some("PT10M&limit=1".to_owned());
         }),
         ("query.ago", |c| {
             c.query.ago = Some("PT10M".to_owned());
@@ -202,18 +204,18 @@ async fn what_is_wrong_is_refused_by_its_field_before_anything_is_sent() {
         }),
         ("query.limit", |c| c.query.limit = Some(0)),
         ("query.machine-groups", |c| {
-            c.query.machine_groups = vec![String::new()]
+            c.query.machine_groups = vec![String::new()];
         }),
         ("query.device-created-machine-tags", |c| {
-            c.query.device_created_machine_tags = Some("a\r\nb".to_owned())
+            c.query.device_created_machine_tags = Some("a\r\nb".to_owned());
         }),
         ("query.cloud-created-machine-tags", |c| {
-            c.query.cloud_created_machine_tags = Some(String::new())
+            c.query.cloud_created_machine_tags = Some(String::new());
         }),
         ("limits.max-bytes", |c| c.limits.max_bytes = 0),
         ("limits.max-pages", |c| c.limits.max_pages = 0),
         ("credentials.access-token", |c| {
-            c.credentials = Credentials::AccessToken("a\r\nX-Evil: 1".to_owned())
+            c.credentials = Credentials::AccessToken("a\r\nX-Evil: 1".to_owned());
         }),
     ];
     for (field, change) in cases {
@@ -279,7 +281,7 @@ async fn credentials_are_checked_before_anything_is_sent() {
     }
     let cases: [(&str, Change); 2] = [
         ("authority", |c| {
-            c.authority = "http://login.example.com".to_owned()
+            c.authority = "http://login.example.com".to_owned();
         }),
         ("api", |c| c.api = Api::Graph),
     ];
