@@ -43,8 +43,8 @@ class Readme(unittest.TestCase):
         settings = self.simulator.settings
         for shown, ours in (
             ('"https://wdatp-alertexporter-eu.windows.com"', f'"{settings["endpoint"]}", {authority}"{settings["authority"]}"'),
-            ("contoso.onmicrosoft.com", settings["tenant_id"]),
             ("11111111-2222-3333-4444-555555555555", settings["client_id"]),
+            ("contoso.onmicrosoft.com", settings["tenant_id"]),
             ('"…"', json.dumps(settings["client_secret"])),
             ('"target/components/defender.wasm"', json.dumps(str(COMPONENT))),
         ):

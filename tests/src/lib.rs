@@ -17,6 +17,9 @@ use watchbell_sandbox::{Alert, Authorization, Cache, CallError, Engine, Limits, 
 /// The secret of [`config`]'s application. Marked, so that a test can look for it.
 pub const SECRET: &str = "MARKED+secret/with=odd&characters%41~";
 
+/// A source that shows whatever it can see: `tests/guests/mirror`.
+pub const MIRROR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mirror.wasm"));
+
 /// A token to search for.
 pub const TOKEN: &str = "MARKED.token-with_odd~characters+/=";
 

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 
 use crate::body::{Answer, Source, answer};
 use crate::catalog::{Catalog, Filter};
+use crate::fault::BadElement;
 use crate::query::Query;
 use crate::refusal;
 use crate::state::State;
@@ -134,7 +135,7 @@ pub(crate) struct DetectionStream {
     selection: Selection,
     state: Arc<State>,
     /// Which detection is not JSON: one of the catalog, or the first.
-    bad: Option<Option<u64>>,
+    bad: Option<BadElement>,
     opened: bool,
     empty: bool,
     over: bool,
@@ -142,7 +143,7 @@ pub(crate) struct DetectionStream {
 
 impl DetectionStream {
     /// Its bytes to come; `bad` as in [`Effect::BadElement`](crate::Effect::BadElement).
-    pub(crate) fn new(state: Arc<State>, selection: Selection, bad: Option<Option<u64>>) -> Self {
+    pub(crate) fn new(state: Arc<State>, selection: Selection, bad: Option<BadElement>) -> Self {
         Self {
             selection,
             state,
@@ -183,10 +184,10 @@ impl DetectionStream {
             }
             let begins = out.len();
             self.selection.catalog.write(index, &mut out);
-            match self.bad {
-                Some(None) if self.empty => spoil(&mut out, begins),
-                Some(Some(bad)) if bad == index => spoil(&mut out, begins),
-                _ => {}
+            if let Some(bad) = self.bad
+                && bad.index.map_or(self.empty, |bad| bad == index)
+            {
+                spoil(&mut out, begins, bad.end_lost);
             }
             self.empty = false;
             written += 1;
@@ -197,19 +198,27 @@ impl DetectionStream {
     }
 }
 
-/// Makes the object that begins at `begins` something that is not JSON, though
-/// its end can still be found.
-fn spoil(out: &mut [u8], begins: usize) {
+/// Makes the object that begins at `begins` something that is not JSON, without
+/// changing its length: a control character in its first value, or no colon before it.
+fn spoil(out: &mut [u8], begins: usize, end_lost: bool) {
     let colon = out
         .get(begins..)
         .and_then(|object| object.iter().position(|byte| *byte == b':'));
-    if let Some(byte) = colon.and_then(|colon| out.get_mut(begins + colon)) {
-        *byte = b'=';
+    let Some(colon) = colon.map(|colon| begins + colon) else {
+        return;
+    };
+    let (place, with) = if end_lost {
+        (colon, b'=')
+    } else {
+        (colon + 2, 1)
+    };
+    if let Some(byte) = out.get_mut(place) {
+        *byte = with;
     }
 }
 
 /// The answer, of which nothing is made before it is read.
-pub(crate) fn found(state: &Arc<State>, selection: Selection, bad: Option<Option<u64>>) -> Answer {
+pub(crate) fn found(state: &Arc<State>, selection: Selection, bad: Option<BadElement>) -> Answer {
     let stream = DetectionStream::new(Arc::clone(state), selection, bad);
     answer(
         StatusCode::OK,

@@ -17,7 +17,7 @@
 //! | `truncate` | the connection ends inside the body | `at=BYTES`, `framing=length` (Content-Length promises more) or `framing=chunked` (the default) |
 //! | `cut-short` | the body ends too early but HTTP calls it whole | `at=BYTES` |
 //! | `garbage` | 200 and JSON's type, but bytes that are not JSON | |
-//! | `bad-element` | one detection is not JSON | `index=N` (always that detection of the catalog; else the answer's first) |
+//! | `bad-element` | one detection is not JSON | `index=N` (always that detection of the catalog; else the answer's first), `end=lost` (so that nobody can say where it ends; else its strings and brackets are in order) |
 //! | `sign-in-page` | 200 and an HTML page | |
 //! | `redirect` | 302 | `to=URL` (must be the last key, since it takes the rest of the line) |
 //! | `endless` | a JSON array that goes on | `bytes=N` (then it ends, and is JSON; else never) |
@@ -138,10 +138,7 @@ pub enum Effect {
     /// Bytes that are not JSON, called JSON.
     Garbage,
     /// One detection is not JSON; the array around it is whole.
-    BadElement {
-        /// Which of the catalog; without it, the answer's first.
-        index: Option<u64>,
-    },
+    BadElement(BadElement),
     /// 200 with an HTML page.
     SignInPage,
     /// 302.
@@ -158,6 +155,16 @@ pub enum Effect {
     ExpireTokens,
     /// The connection closes without an answer.
     Drop,
+}
+
+/// A detection that is not JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BadElement {
+    /// Which of the catalog; without it, the answer's first.
+    pub index: Option<u64>,
+    /// What is wrong is between its tokens, so that its end is anybody's guess; else
+    /// it is inside one of them.
+    pub end_lost: bool,
 }
 
 /// The Retry-After header, in either of its forms.

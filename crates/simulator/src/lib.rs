@@ -45,6 +45,6 @@ pub use config::{
     Bounds, Bursts, CLIENT_ID, CLIENT_SECRET, Client, Config, Late, Shapes, TENANT_ID, TokenAnswer,
 };
 pub use error::Error;
-pub use fault::{Effect, Fault, FaultError, RetryAfter, Stage};
+pub use fault::{BadElement, Effect, Fault, FaultError, RetryAfter, Stage};
 pub use server::{Running, Simulator};
 pub use state::{Exchange, Stats};

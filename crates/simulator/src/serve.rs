@@ -94,7 +94,7 @@ async fn detections(
         _ => outcome,
     };
     let bad = match effect {
-        Some(Effect::BadElement { index }) => Some(*index),
+        Some(Effect::BadElement(bad)) => Some(*bad),
         _ => None,
     };
     let answer = match outcome {
@@ -190,7 +190,7 @@ async fn finish(
     let mut dropped = false;
     match fault.as_ref().map(|fault| &fault.effect) {
         // These have struck already.
-        None | Some(Effect::BadElement { .. } | Effect::ExpireTokens) => {}
+        None | Some(Effect::BadElement(_) | Effect::ExpireTokens) => {}
         Some(Effect::Delay(by)) => tokio::time::sleep(*by).await,
         Some(Effect::Stall { pause, at }) => mishap = Some((Mishap::Pause(*pause), *at)),
         Some(Effect::Truncate { at, content_length }) => {

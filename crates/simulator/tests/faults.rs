@@ -124,9 +124,10 @@ async fn one_bad_element_spoils_only_itself_and_stays_the_same_one() {
         .range("2026-04-01T00:00:00Z".parse().unwrap(), plain.now())
         .end
         - 1;
-    for (fault, place) in [
-        ("detections:bad-element".to_owned(), 0),
-        (format!("detections:bad-element:index={fifth}"), 4),
+    for (fault, place, after) in [
+        ("detections:bad-element".to_owned(), 0, 2),
+        (format!("detections:bad-element:index={fifth}"), 4, 2),
+        ("detections:bad-element:end=lost".to_owned(), 0, 0),
     ] {
         let running = with(&fault).await;
         let got = alerts(&running, "limit=5").await.text();
@@ -139,7 +140,7 @@ async fn one_bad_element_spoils_only_itself_and_stays_the_same_one() {
             .match_indices("{\"AlertTime\"")
             .map(|(at, _)| at)
             .collect();
-        assert_eq!(differs[0], objects[place] + "{\"AlertTime\"".len());
+        assert_eq!(differs[0], objects[place] + "{\"AlertTime\"".len() + after);
     }
 }
 

@@ -205,7 +205,8 @@ fn each_refusal_has_its_exit_code_and_says_what_to_do() {
         ("detections:garbage", 69, "not its documented JSON"),
         ("detections:sign-in-page", 69, "not its documented JSON"),
         ("detections:cut-short", 69, "byte "),
-        ("detections:bad-element", 69, "1 not"),
+        ("detections:bad-element", 69, "59 readable, 1 not"),
+        ("detections:bad-element:end=lost", 69, "0 readable, 0 not"),
         ("detections:redirect:to=http://127.0.0.1:1/", 69, "302"),
         ("detections:endless", 69, "limits.max_response_bytes"),
     ] {

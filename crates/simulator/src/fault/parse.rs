@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Effect, Fault, RetryAfter, Stage};
+use super::{BadElement, Effect, Fault, RetryAfter, Stage};
 
 /// Where `redirect` leads unless told.
 const ELSEWHERE: &str = "/elsewhere";
@@ -132,9 +132,14 @@ fn effect(stage: Stage, name: &str, keys: &mut Keys<'_>) -> Result<Effect, Fault
             at: keys.get("at")?,
         },
         "garbage" => Effect::Garbage,
-        "bad-element" if stage == Stage::Detections => Effect::BadElement {
+        "bad-element" if stage == Stage::Detections => Effect::BadElement(BadElement {
             index: keys.get("index")?,
-        },
+            end_lost: match keys.text("end") {
+                None => false,
+                Some("lost") => true,
+                Some(other) => return Err(wrong("end", other)),
+            },
+        }),
         "sign-in-page" => Effect::SignInPage,
         "redirect" => {
             let to = keys.text("to").unwrap_or(ELSEWHERE);
@@ -198,9 +203,10 @@ impl fmt::Display for Fault {
                 key(f, "at", at)?;
             }
             Effect::Garbage => f.write_str(":garbage")?,
-            Effect::BadElement { index } => {
+            Effect::BadElement(bad) => {
                 f.write_str(":bad-element")?;
-                key(f, "index", index)?;
+                key(f, "index", &bad.index)?;
+                key(f, "end", &bad.end_lost.then_some("lost"))?;
             }
             Effect::SignInPage => f.write_str(":sign-in-page")?,
             Effect::Redirect { to: target } => {
@@ -261,6 +267,7 @@ mod tests {
             "token:cut-short",
             "detections:garbage:touching=500",
             "detections:bad-element:index=12:times=1",
+            "detections:bad-element:end=lost",
             "detections:504:over=10000",
             "token:redirect:times=1:to=http://169.254.169.254/metadata?a=b:c",
             "detections:endless:bytes=1000000",
