@@ -20,6 +20,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 ///
 /// # Errors
 /// When the target is missing, a guest does not build or is no component.
+#[allow(clippy::print_stdout)] // build scripts speak to Cargo so
 pub fn build(prefix: &str, folder: &str, guests: &[&str]) -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(var("OUT_DIR")?);
     let root = root(Path::new(&var("CARGO_MANIFEST_DIR")?))?;

@@ -1,0 +1,70 @@
+//! What one step of reading came to, and what became of it.
+
+use crate::{EntryId, FeedId, NewQuarantine, QuarantineId, Time};
+
+/// One detection. What its bytes mean is nobody's business here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What makes it itself.
+    pub identity: String,
+    /// Its time. One identity at two times is two records.
+    pub time: Time,
+    /// What readers get.
+    pub bytes: Vec<u8>,
+}
+
+/// What one step of reading came to. All of it happens, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// What was read.
+    pub feed: FeedId,
+    /// What was found, in order. Known ones are dropped.
+    pub records: Vec<Record>,
+    /// Whether known ones go to the outbox too.
+    pub again: bool,
+    /// Everything up to here was read. The cursor never moves back.
+    pub cursor: Option<Time>,
+    /// From when keys are complete, for a feed that has none.
+    pub keys_from: Option<Time>,
+    /// Keys below this time are not needed any more.
+    pub forget_below: Option<Time>,
+    /// What could not be read.
+    pub quarantine: Vec<NewQuarantine>,
+    /// What was in quarantine and is settled by this.
+    pub lift: Vec<QuarantineId>,
+    /// The local time, for `last_success`.
+    pub at: Time,
+}
+
+impl Commit {
+    /// A step that found nothing.
+    #[must_use]
+    pub fn new(feed: FeedId, at: Time) -> Self {
+        Self {
+            feed,
+            records: Vec::new(),
+            again: false,
+            cursor: None,
+            keys_from: None,
+            forget_below: None,
+            quarantine: Vec::new(),
+            lift: Vec::new(),
+            at,
+        }
+    }
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Records that were new.
+    pub fresh: usize,
+    /// Records that were known.
+    pub duplicates: usize,
+    /// The earliest time of the new ones.
+    pub oldest_fresh: Option<Time>,
+    /// Where they are in the outbox; none when no reader takes this source.
+    pub entries: Vec<EntryId>,
+    /// What is in quarantine that was not before.
+    pub quarantined: usize,
+}

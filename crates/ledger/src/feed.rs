@@ -1,0 +1,59 @@
+//! What is read: a feed and how far.
+
+use crate::Time;
+use std::fmt;
+
+/// What a cursor belongs to: another tenant or another API is another feed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeedName {
+    /// The source, as the configuration names it.
+    pub source: String,
+    /// The tenant that is asked for.
+    pub tenant: String,
+    /// The API that is asked.
+    pub api: String,
+}
+
+impl fmt::Display for FeedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.source, self.tenant, self.api)
+    }
+}
+
+/// A feed's number in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeedId(pub(crate) i64);
+
+/// A feed as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// Its number.
+    pub id: FeedId,
+    /// Its name.
+    pub name: FeedName,
+    /// Everything up to here was read. None: nothing yet.
+    pub cursor: Option<Time>,
+    /// Keys are complete from here on: asking below would deliver again.
+    pub keys_from: Option<Time>,
+    /// Keys held.
+    pub keys: u64,
+    /// What passed through.
+    pub totals: Totals,
+    /// When a window was last read, by the local clock.
+    pub last_success: Option<Time>,
+    /// What went wrong last, if nothing went well since, and when by the local clock.
+    pub last_error: Option<(Time, String)>,
+}
+
+/// Counts since the feed began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records that went to the outbox.
+    pub fresh: u64,
+    /// Records that were known.
+    pub duplicates: u64,
+    /// What is in quarantine now.
+    pub quarantined: u64,
+    /// Bytes that the quarantine holds of it.
+    pub quarantined_bytes: u64,
+}

@@ -1,0 +1,113 @@
+//! What a ledger does, whatever it is kept in.
+
+use crate::{
+    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Position,
+    QuarantineId, Quarantined, Reader, Time,
+};
+
+/// A ledger. Calls block until what they did is durable; call from a thread that may.
+pub trait Ledger: Send + Sync {
+    /// A feed as it stands; it is there from then on.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn feed(&self, name: &FeedName) -> Result<Feed, Error>;
+
+    /// Every feed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn feeds(&self) -> Result<Vec<Feed>, Error>;
+
+    /// Makes one step of reading durable: all of it, or none.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done, and the same may be offered again.
+    fn commit(&self, commit: Commit) -> Result<Committed, Error>;
+
+    /// Remembers what went wrong with a feed, until it goes well again.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn failed(&self, feed: FeedId, at: Time, words: &str) -> Result<(), Error>;
+
+    /// Sets a cursor by hand, back too. With `replay`, what was read from there on is
+    /// forgotten and comes again. Returns from when keys are complete.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn set_cursor(&self, feed: FeedId, to: Time, replay: bool) -> Result<Option<Time>, Error>;
+
+    /// Says who reads. A new reader begins at the oldest entry; one that is gone must
+    /// have taken everything, or be in `forget`.
+    ///
+    /// # Errors
+    /// [`Error::ReaderGone`]; nothing was done.
+    fn register(&self, readers: &[Reader], forget: &[String]) -> Result<Vec<Forgotten>, Error>;
+
+    /// Every reader's name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn readers(&self) -> Result<Vec<String>, Error>;
+
+    /// How far a reader has got.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn position(&self, reader: &str) -> Result<Position, Error>;
+
+    /// What waits for a reader.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn backlog(&self, reader: &str) -> Result<Backlog, Error>;
+
+    /// The first entry for a reader after `after`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn next(&self, reader: &str, after: EntryId) -> Result<Option<Entry>, Error>;
+
+    /// A reader has everything up to `entry`, and wants to remember `state`. What no
+    /// reader waits for any more is removed.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn acknowledge(
+        &self,
+        reader: &str,
+        entry: EntryId,
+        state: Option<Vec<u8>>,
+    ) -> Result<(), Error>;
+
+    /// What is in quarantine, of one source or of all.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn quarantined(&self, source: Option<&str>) -> Result<Vec<Quarantined>, Error>;
+
+    /// What is kept of something in quarantine.
+    ///
+    /// # Errors
+    /// [`Error::NoQuarantine`].
+    fn quarantined_body(&self, id: QuarantineId) -> Result<Vec<u8>, Error>;
+
+    /// It was tried again and still cannot be read.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn tried(&self, id: QuarantineId, at: Time) -> Result<(), Error>;
+
+    /// Has it tried again at the next occasion; none: all of it.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error>;
+
+    /// Gives it up.
+    ///
+    /// # Errors
+    /// [`Error::NoQuarantine`]; nothing was done.
+    fn drop_quarantined(&self, id: QuarantineId) -> Result<(), Error>;
+}

@@ -1,0 +1,35 @@
+//! What was read of each feed, and what is still to be delivered, on disk.
+//!
+//! Nothing is lost and nothing repeated because one transaction holds what belongs
+//! together: the cursor moves, the keys of what was read are kept, and what is new
+//! waits in the outbox, or none of it happened. Whoever delivers takes entries from the
+//! outbox and acknowledges them, each reader at its own pace.
+//!
+//! The crate knows neither services nor sinks: a feed is a name, a record is an identity,
+//! a time and bytes, and a reader is a name with an opaque state. So it cannot even spell
+//! a tenant's secret.
+//!
+//! - [`Ledger`] is the trait; [`Sqlite`] is the one there is, a file in a folder.
+//! - [`Commit`] is what one step of reading came to.
+//! - [`Entry`] is what readers get.
+
+mod commit;
+mod entry;
+mod error;
+mod feed;
+mod ledger;
+mod quarantine;
+mod reader;
+mod sqlite;
+
+pub use commit::{Commit, Committed, Record};
+pub use entry::{Entry, EntryId};
+pub use error::{Error, OpenError};
+pub use feed::{Feed, FeedId, FeedName, Totals};
+pub use ledger::Ledger;
+pub use quarantine::{NewQuarantine, QuarantineId, Quarantined, Unread};
+pub use reader::{Backlog, Forgotten, Position, Reader};
+pub use sqlite::Sqlite;
+
+/// Nanoseconds since 1970, UTC.
+pub type Time = i64;

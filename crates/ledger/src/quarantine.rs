@@ -1,0 +1,59 @@
+//! What could not be read: kept with its reason, asked around, tried again.
+
+use crate::Time;
+
+/// A quarantine's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuarantineId(pub i64);
+
+/// What kind of thing could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unread {
+    /// One element of an answer; the rest of its window was read.
+    Element,
+    /// All of a window, which later reading goes around.
+    Gap,
+}
+
+/// Something to put into quarantine. The same is not put there twice: an element by its
+/// bytes, a gap by its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewQuarantine {
+    /// Which kind.
+    pub kind: Unread,
+    /// Where the window begins that it was found in.
+    pub from: Time,
+    /// Where it ends.
+    pub to: Time,
+    /// Why.
+    pub reason: String,
+    /// The element, or what there is of the answer.
+    pub body: Vec<u8>,
+}
+
+/// Something in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its number.
+    pub id: QuarantineId,
+    /// The feed's source.
+    pub source: String,
+    /// The feed's tenant.
+    pub tenant: String,
+    /// Which kind.
+    pub kind: Unread,
+    /// Where the window begins that it was found in.
+    pub from: Time,
+    /// Where it ends.
+    pub to: Time,
+    /// Why.
+    pub reason: String,
+    /// Bytes that are kept of it.
+    pub bytes: u64,
+    /// When it was found, by the local clock.
+    pub found_at: Time,
+    /// When it was last tried again, by the local clock.
+    pub tried_at: Option<Time>,
+    /// How often it was tried again.
+    pub tries: u32,
+}

@@ -1,0 +1,41 @@
+//! Who takes entries, and how far each has got.
+
+use crate::EntryId;
+
+/// Somebody who takes entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Its name.
+    pub name: String,
+    /// The sources that it takes.
+    pub sources: Vec<String>,
+}
+
+/// How far a reader has got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The last entry that it acknowledged.
+    pub acknowledged: EntryId,
+    /// What it wanted to remember with that.
+    pub state: Option<Vec<u8>>,
+}
+
+/// What waits for a reader.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Entries.
+    pub entries: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes that they take on disk.
+    pub bytes: u64,
+}
+
+/// A reader that was given up, and what it had not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Its name.
+    pub name: String,
+    /// What waited for it.
+    pub backlog: Backlog,
+}

@@ -1,0 +1,112 @@
+//! One step of reading, in the transaction that it is given.
+
+use super::quarantine;
+use crate::entry::{Packer, compress};
+use crate::{Commit, Committed, EntryId, Error, FeedId};
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed, Error> {
+    let feed = work.feed;
+    let source: String = connection
+        .prepare_cached("SELECT source FROM feed WHERE id = ?")?
+        .query_row([feed.0], |row| row.get(0))?;
+    let is_taken = connection
+        .prepare_cached("SELECT 1 FROM takes WHERE source = ?")?
+        .exists([&source])?;
+    let mut done = Committed::default();
+    let mut packer = Packer::default();
+    let mut insert = connection
+        .prepare_cached("INSERT OR IGNORE INTO key (feed, time, identity) VALUES (?, ?, ?)")?;
+    for record in &work.records {
+        let is_new = insert.execute(params![feed.0, record.time, key(&record.identity)])? > 0;
+        if is_new {
+            done.fresh += 1;
+            let oldest = done.oldest_fresh.unwrap_or(record.time);
+            done.oldest_fresh = Some(oldest.min(record.time));
+        } else {
+            done.duplicates += 1;
+        }
+        if is_taken && (is_new || work.again) {
+            packer.push(&record.bytes)?;
+            if packer.is_full() {
+                done.entries
+                    .push(put(connection, &source, std::mem::take(&mut packer))?);
+            }
+        }
+    }
+    if packer.len > 0 {
+        done.entries.push(put(connection, &source, packer)?);
+    }
+    for id in &work.lift {
+        // One that was dropped by hand meanwhile is settled too.
+        connection.execute("DELETE FROM quarantine WHERE id = ?", [id.0])?;
+    }
+    for new in &work.quarantine {
+        done.quarantined += usize::from(quarantine::put(connection, feed, new, work.at)?);
+    }
+    advance(connection, &work, &done)?;
+    if let Some(below) = work.forget_below {
+        forget(connection, feed, below)?;
+    }
+    Ok(done)
+}
+
+fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(), Error> {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "UPDATE feed SET
+                cursor = max(ifnull(cursor, ?1), ifnull(?1, cursor)),
+                keys_from = ifnull(keys_from, ?2),
+                fresh = fresh + ?3, duplicates = duplicates + ?4,
+                last_success = ?5, last_error = NULL, last_error_at = NULL
+             WHERE id = ?6",
+        )?
+        .execute(params![
+            work.cursor,
+            work.keys_from,
+            count(done.fresh),
+            count(done.duplicates),
+            work.at,
+            work.feed.0
+        ])?;
+    Ok(())
+}
+
+/// Keys below a time are dropped; what is asked for again from below would be delivered
+/// again, so it is remembered.
+fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error> {
+    connection
+        .prepare_cached("DELETE FROM key WHERE feed = ? AND time < ?")?
+        .execute(params![feed.0, below])?;
+    connection
+        .prepare_cached("UPDATE feed SET keys_from = max(keys_from, ?) WHERE id = ?")?
+        .execute(params![below, feed.0])?;
+    Ok(())
+}
+
+fn put(connection: &Connection, source: &str, packed: Packer) -> Result<EntryId, Error> {
+    let size = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let payload = compress(&packed.raw)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO entry (source, records, raw_bytes, bytes, payload) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            source,
+            size(packed.len),
+            size(packed.raw.len()),
+            size(payload.len()),
+            payload
+        ])?;
+    Ok(EntryId(connection.last_insert_rowid()))
+}
+
+/// 128 bits of a cryptographic digest: nobody finds two identities with one key.
+fn key(identity: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(identity).into();
+    let mut key = [0; 16];
+    key.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+    key
+}

@@ -1,0 +1,193 @@
+//! The ledger as one SQLite file: WAL, every commit on disk before it is told.
+
+mod commit;
+mod open;
+mod quarantine;
+mod readers;
+mod rows;
+mod writer;
+
+use crate::{
+    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
+    OpenError, Position, QuarantineId, Quarantined, Reader, Time,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use writer::Writer;
+
+/// A ledger in a folder.
+pub struct Sqlite {
+    /// None when this only reads beside another process.
+    writer: Option<Writer>,
+    reading: Mutex<Connection>,
+    /// Held as long as this is.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens the ledger in `folder`, which is made (mode 0700) with an empty one when it
+    /// is missing. Only one process at a time can.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what is there is left as it is.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        open::folder(folder)?;
+        let lock = open::lock(folder)?;
+        let file = open::file(folder);
+        let connection = open::writing(&file)?;
+        let writer = Writer::start(connection).map_err(|source| OpenError::Io {
+            path: file.clone(),
+            source,
+        })?;
+        Ok(Self {
+            writer: Some(writer),
+            reading: Mutex::new(open::reading(&file)?),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens the ledger in `folder` to look at, beside a process that writes it or
+    /// without one. Whatever would change it is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn look(folder: &Path) -> Result<Self, OpenError> {
+        let file = open::file(folder);
+        let connection = open::reading(&file)?;
+        open::check(&connection, &file)?;
+        Ok(Self {
+            writer: None,
+            reading: Mutex::new(connection),
+            _lock: None,
+        })
+    }
+
+    fn read(&self) -> MutexGuard<'_, Connection> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match &self.writer {
+            Some(writer) => writer.run(work),
+            None => Err(Error::Other("was opened to look at only".to_owned())),
+        }
+    }
+}
+
+impl Ledger for Sqlite {
+    fn feed(&self, name: &FeedName) -> Result<Feed, Error> {
+        if let Some(feed) = rows::feed(&self.read(), name)? {
+            return Ok(feed);
+        }
+        let name = name.clone();
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO feed (source, tenant, api) VALUES (?, ?, ?)",
+                )?
+                .execute(params![name.source, name.tenant, name.api])?;
+            rows::feed(connection, &name)?
+                .ok_or_else(|| Error::Other("the feed is gone".to_owned()))
+        })
+    }
+
+    fn feeds(&self) -> Result<Vec<Feed>, Error> {
+        rows::feeds(&self.read())
+    }
+
+    fn commit(&self, work: Commit) -> Result<Committed, Error> {
+        self.write(move |connection| commit::commit(connection, work))
+    }
+
+    fn failed(&self, feed: FeedId, at: Time, words: &str) -> Result<(), Error> {
+        let words = words.to_owned();
+        self.write(move |connection| {
+            connection
+                .prepare_cached("UPDATE feed SET last_error = ?, last_error_at = ? WHERE id = ?")?
+                .execute(params![words, at, feed.0])?;
+            Ok(())
+        })
+    }
+
+    fn set_cursor(&self, feed: FeedId, to: Time, replay: bool) -> Result<Option<Time>, Error> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE feed SET cursor = ? WHERE id = ?",
+                params![to, feed.0],
+            )?;
+            if replay {
+                connection.execute(
+                    "DELETE FROM key WHERE feed = ? AND time >= ?",
+                    params![feed.0, to],
+                )?;
+                connection.execute(
+                    "UPDATE feed SET keys_from = min(keys_from, ?) WHERE id = ?",
+                    params![to, feed.0],
+                )?;
+            }
+            let keys_from = connection
+                .query_row("SELECT keys_from FROM feed WHERE id = ?", [feed.0], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            Ok(keys_from.flatten())
+        })
+    }
+
+    fn register(&self, readers: &[Reader], forget: &[String]) -> Result<Vec<Forgotten>, Error> {
+        let (readers, forget) = (readers.to_vec(), forget.to_vec());
+        self.write(move |connection| readers::register(connection, &readers, &forget))
+    }
+
+    fn readers(&self) -> Result<Vec<String>, Error> {
+        readers::names(&self.read())
+    }
+
+    fn position(&self, reader: &str) -> Result<Position, Error> {
+        readers::position(&self.read(), reader)
+    }
+
+    fn backlog(&self, reader: &str) -> Result<Backlog, Error> {
+        readers::backlog(&self.read(), reader)
+    }
+
+    fn next(&self, reader: &str, after: EntryId) -> Result<Option<Entry>, Error> {
+        let packed = readers::next(&self.read(), reader, after)?;
+        packed.map(readers::Packed::unpack).transpose()
+    }
+
+    fn acknowledge(
+        &self,
+        reader: &str,
+        entry: EntryId,
+        state: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let reader = reader.to_owned();
+        self.write(move |connection| readers::acknowledge(connection, &reader, entry, state))
+    }
+
+    fn quarantined(&self, source: Option<&str>) -> Result<Vec<Quarantined>, Error> {
+        quarantine::list(&self.read(), source)
+    }
+
+    fn quarantined_body(&self, id: QuarantineId) -> Result<Vec<u8>, Error> {
+        quarantine::body(&self.read(), id)
+    }
+
+    fn tried(&self, id: QuarantineId, at: Time) -> Result<(), Error> {
+        self.write(move |connection| quarantine::tried(connection, id, at))
+    }
+
+    fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error> {
+        self.write(move |connection| quarantine::retry(connection, id))
+    }
+
+    fn drop_quarantined(&self, id: QuarantineId) -> Result<(), Error> {
+        self.write(move |connection| quarantine::lift(connection, id))
+    }
+}

@@ -1,0 +1,53 @@
+//! Feeds, from rows.
+
+use crate::{Error, Feed, FeedId, FeedName, Totals};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_from,
+    (SELECT count(*) FROM key k WHERE k.feed = f.id),
+    f.fresh, f.duplicates, f.last_success, f.last_error_at, f.last_error,
+    (SELECT count(*) FROM quarantine q WHERE q.feed = f.id),
+    (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id)
+    FROM feed f";
+
+pub(super) fn feed(connection: &Connection, name: &FeedName) -> Result<Option<Feed>, Error> {
+    let sql = format!("{COLUMNS} WHERE f.source = ? AND f.tenant = ? AND f.api = ?");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row(params![name.source, name.tenant, name.api], read)
+        .optional()?)
+}
+
+pub(super) fn feeds(connection: &Connection) -> Result<Vec<Feed>, Error> {
+    let sql = format!("{COLUMNS} ORDER BY f.source, f.tenant, f.api");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {
+    let count = |index| {
+        row.get::<_, i64>(index)
+            .map(|n| u64::try_from(n).unwrap_or(0))
+    };
+    let error: Option<String> = row.get(11)?;
+    Ok(Feed {
+        id: FeedId(row.get(0)?),
+        name: FeedName {
+            source: row.get(1)?,
+            tenant: row.get(2)?,
+            api: row.get(3)?,
+        },
+        cursor: row.get(4)?,
+        keys_from: row.get(5)?,
+        keys: count(6)?,
+        totals: Totals {
+            fresh: count(7)?,
+            duplicates: count(8)?,
+            quarantined: count(12)?,
+            quarantined_bytes: count(13)?,
+        },
+        last_success: row.get(9)?,
+        last_error: row.get::<_, Option<i64>>(10)?.zip(error),
+    })
+}

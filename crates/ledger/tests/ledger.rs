@@ -1,0 +1,17 @@
+//! What a ledger promises: all of a step or nothing, each record once for each reader,
+//! and no file opened that is not ours and whole.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod ledger {
+    mod crash;
+    mod files;
+    mod model;
+    mod promises;
+    mod support;
+}

@@ -1,0 +1,115 @@
+//! Which files and folders are opened, and who may read them.
+
+use super::support::{feed, open, put, record};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use watchbell_ledger::{Error, Ledger, OpenError, Sqlite};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn refused(folder: &Path) -> OpenError {
+    match Sqlite::open(folder) {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn folder_and_files_are_for_their_owner_alone() {
+    let opened = open();
+    put(
+        &opened.ledger,
+        &feed(&opened.ledger, "s"),
+        vec![record("x", 1)],
+    );
+    let data = opened.folder.path().join("data");
+    assert_eq!(mode(&data), 0o700);
+    for file in fs::read_dir(&data).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    drop(opened.ledger);
+    fs::set_permissions(&data, Permissions::from_mode(0o750)).unwrap();
+    assert!(refused(&data).to_string().contains("chmod 700"));
+}
+
+#[test]
+fn a_second_one_on_the_same_folder_is_refused_and_may_look() {
+    let opened = open();
+    let s = feed(&opened.ledger, "s");
+    let data = opened.folder.path().join("data");
+    assert!(matches!(refused(&data), OpenError::Locked { .. }));
+    let look = Sqlite::look(&data).unwrap();
+    put(&opened.ledger, &s, vec![record("x", 1)]);
+    assert_eq!(
+        look.feeds().unwrap()[0].totals.fresh,
+        1,
+        "beside the one that writes"
+    );
+    assert!(matches!(look.failed(s.id, 1, "x"), Err(Error::Other(_))));
+    drop(opened.ledger);
+    assert_eq!(look.feeds().unwrap().len(), 1);
+    Sqlite::open(&data).unwrap();
+}
+
+#[test]
+fn a_file_that_is_damaged_cut_short_newer_or_foreign_is_refused_and_left_alone() {
+    type Spoil = fn(&Path);
+    let spoil: [(&str, Spoil); 5] = [
+        ("damaged", |file| {
+            let mut bytes = fs::read(file).unwrap();
+            for byte in &mut bytes[4096..12_288] {
+                *byte ^= 0x55;
+            }
+            fs::write(file, bytes).unwrap();
+        }),
+        ("damaged", |file| {
+            let bytes = fs::read(file).unwrap();
+            fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("damaged", |file| {
+            fs::write(
+                file,
+                "not a database, but long enough to be one".repeat(200),
+            )
+            .unwrap();
+        }),
+        ("later version", |file| {
+            let other = rusqlite::Connection::open(file).unwrap();
+            other.pragma_update(None, "user_version", 99).unwrap();
+        }),
+        ("another program", |file| {
+            let other = rusqlite::Connection::open(file).unwrap();
+            other.pragma_update(None, "application_id", 1).unwrap();
+        }),
+    ];
+    for (said, spoil) in spoil {
+        let opened = open();
+        let records = (0..500).map(|time| record("x", time)).collect();
+        put(&opened.ledger, &feed(&opened.ledger, "s"), records);
+        drop(opened.ledger);
+        let data = opened.folder.path().join("data");
+        let file = data.join("ledger.sqlite");
+        spoil(&file);
+        let before = fs::read(&file).unwrap();
+        let words = refused(&data).to_string();
+        assert!(words.contains(said), "{said}: {words}");
+        assert!(
+            words.contains("data_dir") || words.contains("backup"),
+            "what to do: {words}"
+        );
+        assert!(Sqlite::look(&data).is_err(), "{said}");
+        assert_eq!(fs::read(&file).unwrap(), before, "{said}");
+    }
+}
+
+#[test]
+fn looking_where_nothing_is_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let looked = Sqlite::look(folder.path());
+    assert!(matches!(looked, Err(OpenError::Missing { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,314 @@
+//! One promise each.
+
+use super::support::{NOW, feed, open, put, reader, record, take, waiting};
+use std::sync::Arc;
+use watchbell_ledger::{Commit, Error, Ledger, NewQuarantine, Unread};
+
+#[test]
+fn a_known_record_is_dropped_and_the_same_identity_at_another_time_is_not() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let s = feed(ledger, "s");
+    let done = put(
+        ledger,
+        &s,
+        vec![record("x", 1), record("y", 1), record("x", 1)],
+    );
+    assert_eq!((done.fresh, done.duplicates), (2, 1));
+    let done = put(
+        ledger,
+        &s,
+        vec![record("y", 1), record("x", 2), record("z", 0)],
+    );
+    assert_eq!(
+        (done.fresh, done.duplicates, done.oldest_fresh),
+        (2, 1, Some(0))
+    );
+    assert_eq!(waiting(ledger, "a"), ["x@1", "y@1", "x@2", "z@0"]);
+    let again = Commit {
+        records: vec![record("x", 1)],
+        again: true,
+        ..Commit::new(s.id, NOW)
+    };
+    assert_eq!(ledger.commit(again).unwrap().duplicates, 1);
+    assert_eq!(take(ledger, "a").last().unwrap(), "x@1");
+}
+
+#[test]
+fn two_tenants_of_one_source_and_two_sources_have_keys_of_their_own() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s", "t"])], &[]).unwrap();
+    for source in ["s", "t"] {
+        assert_eq!(
+            put(ledger, &feed(ledger, source), vec![record("x", 1)]).fresh,
+            1
+        );
+    }
+    assert_eq!(waiting(ledger, "a").len(), 2);
+}
+
+#[test]
+fn an_entry_is_kept_until_all_its_readers_have_it_and_no_longer() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger
+        .register(&[reader("a", &["s"]), reader("b", &["s", "t"])], &[])
+        .unwrap();
+    let (s, t) = (feed(ledger, "s"), feed(ledger, "t"));
+    put(ledger, &s, vec![record("x", 1)]);
+    put(ledger, &t, vec![record("y", 1)]);
+    assert_eq!(take(ledger, "a"), ["x@1"]);
+    assert_eq!(ledger.backlog("a").unwrap().records, 0);
+    assert_eq!(
+        ledger.backlog("b").unwrap().records,
+        2,
+        "a slow one delays itself alone"
+    );
+    assert_eq!(take(ledger, "b"), ["x@1", "y@1"]);
+    // A new reader finds nothing, because nothing is held any more.
+    let three = [
+        reader("a", &["s"]),
+        reader("b", &["s", "t"]),
+        reader("c", &["s", "t"]),
+    ];
+    ledger.register(&three, &[]).unwrap();
+    assert_eq!(ledger.backlog("c").unwrap().entries, 0);
+}
+
+#[test]
+fn a_new_reader_begins_at_the_oldest_entry_that_is_held() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    put(ledger, &feed(ledger, "s"), vec![record("x", 1)]);
+    ledger
+        .register(&[reader("a", &["s"]), reader("b", &["s"])], &[])
+        .unwrap();
+    assert_eq!(take(ledger, "a"), ["x@1"]);
+    assert_eq!(take(ledger, "b"), ["x@1"]);
+}
+
+#[test]
+fn a_reader_that_is_gone_with_something_waiting_stops_the_start_until_it_is_given_up() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let both = [reader("a", &["s"]), reader("b", &["s"])];
+    ledger.register(&both, &[]).unwrap();
+    put(
+        ledger,
+        &feed(ledger, "s"),
+        vec![record("x", 1), record("y", 1)],
+    );
+    let Err(Error::ReaderGone { name, backlog }) = ledger.register(&both[..1], &[]) else {
+        panic!("a reader was dropped in silence")
+    };
+    assert_eq!((name.as_str(), backlog.records), ("b", 2));
+    ledger.register(&both, &[]).unwrap();
+    let forgotten = ledger.register(&both[..1], &["b".to_owned()]).unwrap();
+    assert_eq!(
+        (forgotten[0].name.as_str(), forgotten[0].backlog.records),
+        ("b", 2)
+    );
+    assert_eq!(take(ledger, "a"), ["x@1", "y@1"]);
+    assert_eq!(
+        ledger.register(&[], &[]).unwrap(),
+        [],
+        "one that has all may go"
+    );
+}
+
+#[test]
+fn the_cursor_never_moves_back_by_itself_and_moves_over_quiet_windows() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s");
+    for (cursor, want) in [(Some(5), 5), (Some(9), 9), (Some(7), 9), (None, 9)] {
+        let commit = Commit {
+            cursor,
+            keys_from: Some(3),
+            ..Commit::new(s.id, NOW)
+        };
+        ledger.commit(commit).unwrap();
+        let now = feed(ledger, "s");
+        assert_eq!((now.cursor, now.keys_from), (Some(want), Some(3)));
+    }
+    assert_eq!(ledger.set_cursor(s.id, 4, false).unwrap(), Some(3));
+    assert_eq!(feed(ledger, "s").cursor, Some(4));
+}
+
+#[test]
+fn keys_are_forgotten_by_their_time_and_that_is_remembered() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s");
+    put(ledger, &s, (0..10).map(|time| record("x", time)).collect());
+    let commit = Commit {
+        keys_from: Some(0),
+        forget_below: Some(4),
+        ..Commit::new(s.id, NOW)
+    };
+    ledger.commit(commit).unwrap();
+    let now = feed(ledger, "s");
+    assert_eq!((now.keys, now.keys_from), (6, Some(4)));
+    assert_eq!(
+        put(ledger, &s, vec![record("x", 4), record("x", 3)]).fresh,
+        1
+    );
+    // Replay forgets from there on.
+    ledger.set_cursor(s.id, 8, true).unwrap();
+    assert_eq!(
+        put(ledger, &s, vec![record("x", 7), record("x", 8)]).fresh,
+        1
+    );
+}
+
+#[test]
+fn what_no_reader_takes_is_known_and_not_held() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s");
+    let done = put(ledger, &s, vec![record("x", 1)]);
+    assert_eq!((done.fresh, done.entries.len()), (1, 0));
+}
+
+#[test]
+fn a_large_commit_is_several_entries_in_order_and_no_record_is_split() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let mut records: Vec<_> = (0..3000)
+        .map(|time| record(&"x".repeat(3000), time))
+        .collect();
+    records[0].bytes = vec![b'y'; 9 << 20];
+    let done = put(ledger, &feed(ledger, "s"), records.clone());
+    assert!(done.entries.len() > 2, "{}", done.entries.len());
+    let want: Vec<String> = records
+        .into_iter()
+        .map(|r| String::from_utf8(r.bytes).unwrap())
+        .collect();
+    assert_eq!(waiting(ledger, "a"), want);
+}
+
+fn element(body: &[u8]) -> NewQuarantine {
+    NewQuarantine {
+        kind: Unread::Element,
+        from: 1,
+        to: 2,
+        reason: "no colon".to_owned(),
+        body: body.to_vec(),
+    }
+}
+
+#[test]
+fn nothing_is_in_quarantine_twice_and_what_lifts_it_is_the_commit_that_yields_it() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let s = feed(ledger, "s");
+    let gap = NewQuarantine {
+        kind: Unread::Gap,
+        ..element(b"<html>")
+    };
+    for want in [3, 0] {
+        let quarantine = vec![element(b"{bad"), element(b"{worse"), gap.clone()];
+        let commit = Commit {
+            quarantine,
+            ..Commit::new(s.id, NOW)
+        };
+        assert_eq!(ledger.commit(commit).unwrap().quarantined, want);
+    }
+    let held = ledger.quarantined(Some("s")).unwrap();
+    assert_eq!(held.len(), 3);
+    assert_eq!(ledger.quarantined_body(held[1].id).unwrap(), b"{worse");
+    assert_eq!(held[2].kind, Unread::Gap);
+    ledger.tried(held[2].id, 77).unwrap();
+    let tried = ledger.quarantined(None).unwrap();
+    assert_eq!((tried[2].tried_at, tried[2].tries), (Some(77), 1));
+    put(ledger, &s, vec![record("known", 1)]);
+    let commit = Commit {
+        records: vec![record("known", 1), record("late", 1)],
+        lift: vec![held[2].id],
+        ..Commit::new(s.id, NOW)
+    };
+    assert_eq!(ledger.commit(commit).unwrap().fresh, 1);
+    assert_eq!(feed(ledger, "s").totals.quarantined, 2);
+    ledger.drop_quarantined(held[0].id).unwrap();
+    assert_eq!(
+        ledger.drop_quarantined(held[0].id),
+        Err(Error::NoQuarantine(held[0].id.0))
+    );
+}
+
+#[test]
+fn a_position_keeps_what_its_reader_wants_to_remember_over_a_restart() {
+    let opened = open();
+    opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let done = put(
+        &opened.ledger,
+        &feed(&opened.ledger, "s"),
+        vec![record("x", 1)],
+    );
+    let state = Some(b"inode 7".to_vec());
+    opened
+        .ledger
+        .acknowledge("a", done.entries[0], state.clone())
+        .unwrap();
+    opened
+        .ledger
+        .acknowledge("a", done.entries[0], None)
+        .unwrap();
+    let opened = opened.reopen();
+    let position = opened.ledger.position("a").unwrap();
+    assert_eq!(
+        (position.acknowledged, position.state),
+        (done.entries[0], state)
+    );
+    assert_eq!(
+        opened.ledger.position("b"),
+        Err(Error::NoReader("b".to_owned()))
+    );
+}
+
+#[test]
+fn commits_from_many_threads_all_stand() {
+    let opened = open();
+    let ledger = Arc::new(opened.ledger);
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let s = feed(&ledger, "s");
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let (ledger, s) = (Arc::clone(&ledger), s.clone());
+            scope.spawn(move || {
+                for time in 0..20 {
+                    let done = put(
+                        &ledger,
+                        &s,
+                        vec![record(&format!("{thread}"), time), record("all", time)],
+                    );
+                    assert!(done.fresh >= 1);
+                }
+            });
+        }
+    });
+    let mut all = take(&ledger, "a");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 32 * 20 + 20);
+    assert_eq!(feed(&ledger, "s").totals.fresh, 32 * 20 + 20);
+}
+
+#[test]
+fn what_went_wrong_is_remembered_until_it_goes_well() {
+    let opened = open();
+    let s = feed(&opened.ledger, "s");
+    opened.ledger.failed(s.id, 5, "403").unwrap();
+    assert_eq!(
+        feed(&opened.ledger, "s").last_error,
+        Some((5, "403".to_owned()))
+    );
+    put(&opened.ledger, &s, vec![]);
+    let now = feed(&opened.ledger, "s");
+    assert_eq!((now.last_error, now.last_success), (None, Some(NOW)));
+}
