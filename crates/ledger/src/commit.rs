@@ -13,6 +13,17 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
+/// A range that was read: from `from` on, and before `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Covered {
+    /// By which job; empty for ordinary reading. Jobs do not see each other's ranges.
+    pub job: String,
+    /// Where it begins.
+    pub from: Time,
+    /// Where it ends.
+    pub to: Time,
+}
+
 /// What one step of reading came to. All of it happens, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -28,6 +39,8 @@ pub struct Commit {
     pub keys_from: Option<Time>,
     /// Keys below this time are not needed any more.
     pub forget_below: Option<Time>,
+    /// The range that was read by this, for [`Ledger::covered`](crate::Ledger::covered).
+    pub covered: Option<Covered>,
     /// What could not be read.
     pub quarantine: Vec<NewQuarantine>,
     /// What was in quarantine and is settled by this.
@@ -47,6 +60,7 @@ impl Commit {
             cursor: None,
             keys_from: None,
             forget_below: None,
+            covered: None,
             quarantine: Vec::new(),
             lift: Vec::new(),
             at,

@@ -45,6 +45,19 @@ pub struct Feed {
     pub last_error: Option<(Time, String)>,
 }
 
+/// What reading needs to know of a feed at each step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stands {
+    /// Everything up to here was read. None: nothing yet.
+    pub cursor: Option<Time>,
+    /// Keys are complete from here on.
+    pub keys_from: Option<Time>,
+    /// What is in quarantine now.
+    pub quarantined: u64,
+    /// Bytes that the quarantine holds of it.
+    pub quarantined_bytes: u64,
+}
+
 /// Counts since the feed began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {

@@ -2,7 +2,7 @@
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Position,
-    QuarantineId, Quarantined, Reader, Time,
+    QuarantineId, Quarantined, Reader, Stands, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -18,6 +18,24 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`Error`].
     fn feeds(&self) -> Result<Vec<Feed>, Error>;
+
+    /// How far a feed was read.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn stands(&self, feed: FeedId) -> Result<Stands, Error>;
+
+    /// The ranges that `job` has read, merged and in order: from, and before to.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn covered(&self, feed: FeedId, job: &str) -> Result<Vec<(Time, Time)>, Error>;
+
+    /// A job is done: its ranges are not needed any more.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn uncover(&self, feed: FeedId, job: &str) -> Result<(), Error>;
 
     /// Makes one step of reading durable: all of it, or none.
     ///

@@ -22,10 +22,10 @@ mod quarantine;
 mod reader;
 mod sqlite;
 
-pub use commit::{Commit, Committed, Record};
+pub use commit::{Commit, Committed, Covered, Record};
 pub use entry::{Entry, EntryId};
 pub use error::{Error, OpenError};
-pub use feed::{Feed, FeedId, FeedName, Totals};
+pub use feed::{Feed, FeedId, FeedName, Stands, Totals};
 pub use ledger::Ledger;
 pub use quarantine::{NewQuarantine, QuarantineId, Quarantined, Unread};
 pub use reader::{Backlog, Forgotten, Position, Reader};

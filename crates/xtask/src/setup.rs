@@ -77,8 +77,10 @@ pub(crate) fn node() -> Result<()> {
     {
         return Ok(());
     }
+    // `npm ci` refuses a lock whose optional packages for other platforms were never
+    // published, as those of jco-node-fs 0.3.2; this installs what is locked all the same.
     run(program(Path::new("npm"))
-        .args(["ci", "--no-audit", "--no-fund"])
+        .args(["install", "--no-save", "--no-audit", "--no-fund"])
         .current_dir(folder))
     .context("the Node packages cannot be installed")
 }

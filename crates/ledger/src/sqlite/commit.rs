@@ -1,6 +1,6 @@
 //! One step of reading, in the transaction that it is given.
 
-use super::quarantine;
+use super::{covered, quarantine};
 use crate::entry::{Packer, compress};
 use crate::{Commit, Committed, EntryId, Error, FeedId};
 use rusqlite::{Connection, params};
@@ -45,6 +45,9 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
     for new in &work.quarantine {
         done.quarantined += usize::from(quarantine::put(connection, feed, new, work.at)?);
     }
+    if let Some(range) = &work.covered {
+        covered::add(connection, feed, range)?;
+    }
     advance(connection, &work, &done)?;
     if let Some(below) = work.forget_below {
         forget(connection, feed, below)?;
@@ -74,11 +77,16 @@ fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(
     Ok(())
 }
 
-/// Keys below a time are dropped; what is asked for again from below would be delivered
+/// Keys below a time are dropped, but for those that a retry out of quarantine needs; what
+/// is asked for again from below would be delivered
 /// again, so it is remembered.
 fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error> {
     connection
-        .prepare_cached("DELETE FROM key WHERE feed = ? AND time < ?")?
+        .prepare_cached(
+            "DELETE FROM key WHERE feed = ?1 AND time < ?2 AND NOT EXISTS (
+                SELECT 1 FROM quarantine q
+                WHERE q.feed = ?1 AND key.time BETWEEN q.from_time AND q.to_time)",
+        )?
         .execute(params![feed.0, below])?;
     connection
         .prepare_cached("UPDATE feed SET keys_from = max(keys_from, ?) WHERE id = ?")?

@@ -1,6 +1,7 @@
 //! The ledger as one SQLite file: WAL, every commit on disk before it is told.
 
 mod commit;
+mod covered;
 mod open;
 mod quarantine;
 mod readers;
@@ -9,7 +10,7 @@ mod writer;
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
-    OpenError, Position, QuarantineId, Quarantined, Reader, Time,
+    OpenError, Position, QuarantineId, Quarantined, Reader, Stands, Time,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::File;
@@ -100,6 +101,19 @@ impl Ledger for Sqlite {
         rows::feeds(&self.read())
     }
 
+    fn stands(&self, feed: FeedId) -> Result<Stands, Error> {
+        rows::stands(&self.read(), feed)
+    }
+
+    fn covered(&self, feed: FeedId, job: &str) -> Result<Vec<(Time, Time)>, Error> {
+        covered::list(&self.read(), feed, job)
+    }
+
+    fn uncover(&self, feed: FeedId, job: &str) -> Result<(), Error> {
+        let job = job.to_owned();
+        self.write(move |connection| covered::remove(connection, feed, &job))
+    }
+
     fn commit(&self, work: Commit) -> Result<Committed, Error> {
         self.write(move |connection| commit::commit(connection, work))
     }
@@ -125,6 +139,7 @@ impl Ledger for Sqlite {
                     "DELETE FROM key WHERE feed = ? AND time >= ?",
                     params![feed.0, to],
                 )?;
+                covered::cut(connection, feed, to)?;
                 connection.execute(
                     "UPDATE feed SET keys_from = min(keys_from, ?) WHERE id = ?",
                     params![to, feed.0],

@@ -1,6 +1,6 @@
 //! Feeds, from rows.
 
-use crate::{Error, Feed, FeedId, FeedName, Totals};
+use crate::{Error, Feed, FeedId, FeedName, Stands, Totals};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_from,
@@ -23,6 +23,24 @@ pub(super) fn feeds(connection: &Connection) -> Result<Vec<Feed>, Error> {
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Error> {
+    let (quarantined, bytes): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*), ifnull(sum(length(body)), 0) FROM quarantine WHERE feed = ?",
+        )?
+        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(connection
+        .prepare_cached("SELECT cursor, keys_from FROM feed WHERE id = ?")?
+        .query_row([feed.0], |row| {
+            Ok(Stands {
+                cursor: row.get(0)?,
+                keys_from: row.get(1)?,
+                quarantined: u64::try_from(quarantined).unwrap_or(0),
+                quarantined_bytes: u64::try_from(bytes).unwrap_or(0),
+            })
+        })?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {

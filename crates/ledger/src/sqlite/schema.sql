@@ -21,6 +21,15 @@ CREATE TABLE key (
     PRIMARY KEY (feed, time, identity)
 ) STRICT, WITHOUT ROWID;
 
+-- What was read, merged: other jobs than the ordinary one ('') read again what was read.
+CREATE TABLE covered (
+    feed      INTEGER NOT NULL,
+    job       TEXT NOT NULL,
+    from_time INTEGER NOT NULL,
+    to_time   INTEGER NOT NULL,
+    PRIMARY KEY (feed, job, from_time)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE entry (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     source    TEXT NOT NULL,

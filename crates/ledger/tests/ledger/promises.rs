@@ -2,7 +2,7 @@
 
 use super::support::{NOW, feed, open, put, reader, record, take, waiting};
 use std::sync::Arc;
-use watchbell_ledger::{Commit, Error, Ledger, NewQuarantine, Unread};
+use watchbell_ledger::{Commit, Covered, Error, Ledger, NewQuarantine, Time, Unread};
 
 #[test]
 fn a_known_record_is_dropped_and_the_same_identity_at_another_time_is_not() {
@@ -311,4 +311,66 @@ fn what_went_wrong_is_remembered_until_it_goes_well() {
     put(&opened.ledger, &s, vec![]);
     let now = feed(&opened.ledger, "s");
     assert_eq!((now.last_error, now.last_success), (None, Some(NOW)));
+}
+
+#[test]
+fn ranges_that_were_read_are_merged_and_a_job_sees_only_its_own() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let feed = feed(ledger, "s").id;
+    let cover = |job: &str, from, to| {
+        let job = job.to_owned();
+        let covered = Some(Covered { job, from, to });
+        let work = Commit {
+            covered,
+            ..Commit::new(feed, 0)
+        };
+        ledger.commit(work).unwrap();
+    };
+    for (from, to) in [(10, 20), (40, 50), (30, 35), (20, 30), (60, 60)] {
+        cover("", from, to);
+    }
+    cover("again", 12, 14);
+    assert_eq!(ledger.covered(feed, "").unwrap(), [(10, 35), (40, 50)]);
+    assert_eq!(ledger.covered(feed, "again").unwrap(), [(12, 14)]);
+    ledger.uncover(feed, "again").unwrap();
+    assert_eq!(ledger.covered(feed, "again").unwrap(), []);
+    ledger.set_cursor(feed, 32, true).unwrap();
+    assert_eq!(ledger.covered(feed, "").unwrap(), [(10, 32)]);
+}
+
+#[test]
+fn keys_of_a_quarantined_range_are_kept_so_that_its_retry_repeats_nothing() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let feed = feed(ledger, "s").id;
+    let quarantine = vec![NewQuarantine {
+        kind: Unread::Element,
+        from: 10,
+        to: 20,
+        reason: "odd".to_owned(),
+        body: b"x".to_vec(),
+    }];
+    let records = |times: &[Time]| times.iter().map(|time| record("a", *time)).collect();
+    ledger
+        .commit(Commit {
+            quarantine,
+            records: records(&[5, 15, 25]),
+            ..Commit::new(feed, 0)
+        })
+        .unwrap();
+    ledger
+        .commit(Commit {
+            forget_below: Some(100),
+            ..Commit::new(feed, 0)
+        })
+        .unwrap();
+    let again = ledger
+        .commit(Commit {
+            records: records(&[5, 15, 25]),
+            ..Commit::new(feed, 0)
+        })
+        .unwrap();
+    assert_eq!((again.fresh, again.duplicates), (2, 1));
+    assert_eq!(ledger.stands(feed).unwrap().quarantined, 1);
 }
