@@ -10,6 +10,7 @@
 
 mod program {
     mod cache;
+    mod crash;
     mod poll;
     mod run;
     mod secrets;

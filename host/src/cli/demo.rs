@@ -1,23 +1,25 @@
 //! `watchbell demo`: the whole way once, without an account: a simulated Defender, the
 //! bundled components, detections on stdout.
 
-use super::run::prepare_config;
+use super::run::{not_opened, prepare_config};
 use super::settings::config_failure;
 use crate::config::{Document, Format};
 use crate::exit::{Exit, Failure};
-use crate::schedule::Feed;
+use crate::schedule::Service;
 use chrono::{TimeDelta, Utc};
 use clap::Args;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use watchbell_ledger::Sqlite;
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Config, Late, Running, Simulator, TENANT_ID};
 
 /// How many polls a demo makes that ends by itself.
 const POLLS: usize = 3;
 
-/// Between two polls.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long delivery may go on after the last poll.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// Show the whole way: a simulated Defender, a poll through the WebAssembly component,
 /// detections on stdout.
@@ -54,22 +56,31 @@ impl Demo {
             .and_then(|document| document.decode(&|_| None))
             .map_err(config_failure)?
             .config;
+        let folder = tempfile::tempdir().map_err(|e| Failure::new(Exit::Io, e))?;
+        let data_dir = folder.path().join("data");
+        let ledger = Sqlite::open(&data_dir).map_err(not_opened)?;
         let prepared = prepare_config(&config).await?;
-        let mut arrived = 0;
-        let stop = super::asked_to_end();
-        tokio::pin!(stop);
-        for (name, puller) in prepared.sources {
-            let mut feed = Feed::new(name, puller);
-            let mut polls = 0;
-            while self.follow || polls < POLLS {
-                arrived += feed.step(&prepared.pipeline).await;
-                polls += 1;
-                tokio::select! {
-                    _ = &mut stop => break,
-                    () = tokio::time::sleep(INTERVAL) => {}
-                }
-            }
-        }
+        let opened = Service::open(
+            Arc::new(ledger),
+            &data_dir,
+            0,
+            prepared.sources,
+            prepared.pipeline,
+            Vec::new(),
+        );
+        let (service, _) = opened.await.map_err(|e| Failure::new(Exit::Internal, e))?;
+        let stop = service.stop();
+        let stopping = tokio::spawn(async move {
+            let _ = super::asked_to_end().await;
+            stop.send_replace(true);
+        });
+        let ended = if self.follow {
+            service.run(DRAIN).await
+        } else {
+            service.run_polls(POLLS, DRAIN).await
+        };
+        stopping.abort();
+        let arrived = usize::try_from(ended.delivered).unwrap_or(usize::MAX);
         let served = running.served().len();
         running.stop().await;
         let _ = writeln!(
@@ -97,6 +108,7 @@ authority = "{}"
 tenant_id = "{TENANT_ID}"
 client_id = "{CLIENT_ID}"
 client_secret = "{CLIENT_SECRET}"
+scrape_interval_secs = 1
 egress.allow_addresses = ["127.0.0.0/8"]
 
 [transforms.every]

@@ -13,6 +13,7 @@ use super::sections::{Config, Kind};
 use super::sink::Target;
 use super::suggest::nearest;
 use super::tree::Table;
+use crate::sinks::Settings;
 
 /// Every name that the file declares, well or not, and what it names.
 pub(super) type Declared<'t> = IndexMap<&'t str, Kind>;
@@ -132,7 +133,7 @@ fn cycles(config: &Config, report: &mut Report<'_>) {
 fn shared_files(config: &Config, report: &mut Report<'_>) {
     let mut owners: HashMap<PathBuf, &Name> = HashMap::new();
     for (name, sink) in &config.sinks {
-        let Target::File { path } = &sink.target else {
+        let Target::File(Settings { path, .. }) = &sink.target else {
             continue;
         };
         if let Some(other) = owners.insert(resolved(path), name) {

@@ -3,6 +3,8 @@
 //! A token of one cloud is not accepted in another, so the authority goes with the
 //! endpoint and both come from one name. China has neither API.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::values::{BaseUrl, InvalidValue};
@@ -17,6 +19,15 @@ pub enum Api {
     Siem,
     /// Microsoft Graph `security/alerts_v2`.
     Graph,
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Siem => "siem",
+            Self::Graph => "graph",
+        })
+    }
 }
 
 /// Where a tenant's data is.

@@ -47,7 +47,7 @@ pub use options::Options;
 pub use parse::Format;
 pub use sections::{Config, Loaded};
 pub use sink::{Csv, Encoding, Sink, Target};
-pub use source::{Credential, Source, Timeouts};
+pub use source::{Credential, Reading, Rescan, Source, Timeouts};
 pub use time::TimeBound;
 pub use transform::{Processor, Transform};
 pub use tree::{Entry, Node, Table, Text, Value};

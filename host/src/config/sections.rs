@@ -18,6 +18,7 @@ use super::source::{self, Source};
 use super::suggest::instead;
 use super::transform::{self, Transform};
 use super::tree::{Node, Table, Value};
+use super::values::ByteSize;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,12 +26,22 @@ use super::tree::{Node, Table, Value};
 pub struct Config {
     /// Where state and compiled components are kept.
     pub data_dir: Option<PathBuf>,
+    /// Bytes that must be free on its disk for polling to go on; none is the default.
+    pub min_free: Option<ByteSize>,
     /// Where alerts come from.
     pub sources: IndexMap<Name, Source>,
     /// What happens to them.
     pub transforms: IndexMap<Name, Transform>,
     /// Where they go; none is enough for `poll`.
     pub sinks: IndexMap<Name, Sink>,
+}
+
+impl Config {
+    /// Bytes that must be free on the disk for polling to go on.
+    #[must_use]
+    pub fn min_free(&self) -> u64 {
+        self.min_free.map_or(DEFAULT_MIN_FREE, |size| size.0)
+    }
 }
 
 /// A configuration and what is worth saying about it.
@@ -92,11 +103,15 @@ impl fmt::Display for Kind {
 
 /// The settings outside the sections.
 const DATA_DIR: &str = "data_dir";
+const MIN_FREE: &str = "min_free";
+
+/// Room on the disk that is left for acknowledgements: 256 MiB.
+const DEFAULT_MIN_FREE: u64 = 256 << 20;
 
 /// Reads all there is. What is wrong is in the report and missing from the result.
 pub(super) fn read<'t>(root: &'t Table, report: &mut Report<'t>) -> Config {
     let mut config = Config::default();
-    let known: Vec<&str> = [DATA_DIR]
+    let known: Vec<&str> = [DATA_DIR, MIN_FREE]
         .into_iter()
         .chain(Kind::ALL.map(Kind::section))
         .collect();
@@ -111,6 +126,8 @@ pub(super) fn read<'t>(root: &'t Table, report: &mut Report<'t>) -> Config {
             {
                 report.error(&path, "is empty; set it or remove it");
             }
+        } else if key == MIN_FREE {
+            config.min_free = decode(&entry.node, &path, &[], report);
         } else if !known.contains(&key) {
             report.error(&path, format!("is not a setting; {}", instead(key, &known)));
         }

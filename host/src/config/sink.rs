@@ -10,13 +10,22 @@ use super::options::Options;
 use super::path::KeyPath;
 use super::report::Report;
 use super::suggest::instead;
+use super::time::TimeBound;
 use super::tree::Node;
+use super::values::{ByteSize, InvalidValue, deserialize_from_text};
+use crate::sinks::{Rotate, Settings};
 
 /// The `type`s of sink there are.
 pub(super) const TYPES: &[&str] = &["console", "file"];
 
 /// The codecs that need no file of a component.
 const CODECS: &[&str] = &["json", "csv"];
+
+/// Who may read a new file: its owner and its group, as log shippers need it.
+const DEFAULT_MODE: u32 = 0o640;
+
+/// Compressed; some five million detections.
+const DEFAULT_BUFFER: u64 = 1 << 30;
 
 /// A configured sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +37,8 @@ pub struct Sink {
     pub target: Target,
     /// What they look like there.
     pub encoding: Encoding,
+    /// Bytes that may wait for it on disk before its sources are not polled any more.
+    pub max_buffer: u64,
 }
 
 /// Where a sink puts events.
@@ -37,10 +48,7 @@ pub enum Target {
     /// Standard output.
     Console,
     /// A file, which is appended to.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
+    File(crate::sinks::Settings),
 }
 
 /// How a sink writes an alert.
@@ -76,6 +84,8 @@ pub struct Csv {
 struct RawConsole {
     inputs: Vec<Name>,
     #[serde(default)]
+    buffer: RawBuffer,
+    #[serde(default)]
     encoding: RawEncoding,
 }
 
@@ -84,9 +94,45 @@ struct RawConsole {
 struct RawFile {
     inputs: Vec<Name>,
     path: PathBuf,
+    mode: Option<Mode>,
+    #[serde(default)]
+    rotate: RawRotate,
+    #[serde(default)]
+    buffer: RawBuffer,
     #[serde(default)]
     encoding: RawEncoding,
 }
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawBuffer {
+    max_size: Option<ByteSize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawRotate {
+    max_size: Option<ByteSize>,
+    every: Option<TimeBound>,
+    keep: Option<usize>,
+}
+
+/// Permissions, in octal.
+struct Mode(u32);
+
+impl std::str::FromStr for Mode {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| (0o200..=0o777).contains(mode))
+            .map(Self)
+            .ok_or_else(|| InvalidValue::new("is not a file's mode; write one like \"0640\""))
+    }
+}
+
+deserialize_from_text!(Mode);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -110,22 +156,44 @@ pub(super) fn read(
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Sink> {
-    let (inputs, target, encoding) = if kind == "file" {
+    let (inputs, target, encoding, buffer) = if kind == "file" {
         let raw: RawFile = decode(node, path, &["type"], report)?;
         if raw.path.as_os_str().is_empty() {
             report.error(&path.key("path"), "is empty; write the file's path");
         }
-        (raw.inputs, Target::File { path: raw.path }, raw.encoding)
+        let settings = Settings {
+            path: raw.path,
+            mode: raw.mode.map_or(DEFAULT_MODE, |mode| mode.0),
+            rotate: rotate(&raw.rotate, &path.key("rotate"), report),
+        };
+        (raw.inputs, Target::File(settings), raw.encoding, raw.buffer)
     } else {
         let raw: RawConsole = decode(node, path, &["type"], report)?;
-        (raw.inputs, Target::Console, raw.encoding)
+        (raw.inputs, Target::Console, raw.encoding, raw.buffer)
     };
     let encoding = encoding_of(encoding, &path.key("encoding"), report)?;
     Some(Sink {
         inputs,
         target,
         encoding,
+        max_buffer: buffer.max_size.map_or(DEFAULT_BUFFER, |size| size.0),
     })
+}
+
+fn rotate(raw: &RawRotate, path: &KeyPath, report: &mut Report<'_>) -> Rotate {
+    let every = raw.every.and_then(|every| match every {
+        TimeBound::Back(time) if time.num_seconds() >= 1 => time.to_std().ok(),
+        _ => {
+            let message = "must be a duration such as PT1H or P1D, at least a second";
+            report.error(&path.key("every"), message);
+            None
+        }
+    });
+    Rotate {
+        max_size: raw.max_size.map(|size| size.0),
+        every,
+        keep: raw.keep,
+    }
 }
 
 fn encoding_of(raw: RawEncoding, path: &KeyPath, report: &mut Report<'_>) -> Option<Encoding> {

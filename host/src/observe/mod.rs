@@ -2,6 +2,8 @@
 
 mod log;
 mod text;
+mod trouble;
 
 pub use log::{Format, start};
 pub use text::printable;
+pub use trouble::{Say, Trouble};

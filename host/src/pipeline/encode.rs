@@ -34,6 +34,11 @@ impl Codec {
         load::codec("csv", &Encoding::Csv(Csv::default()), engine).await
     }
 
+    /// Whether alerts leave as they came.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Self::Json)
+    }
+
     /// Encodes a batch; also says how many alerts the encoder could not handle.
     ///
     /// # Errors
@@ -81,7 +86,14 @@ impl Plugin {
 }
 
 impl Batch {
-    fn push(&mut self, event: &[u8], separator: &[u8]) {
+    /// Puts another behind this one.
+    pub(super) fn append(&mut self, more: Self) {
+        self.header = more.header;
+        self.bytes.extend_from_slice(&more.bytes);
+        self.events += more.events;
+    }
+
+    pub(super) fn push(&mut self, event: &[u8], separator: &[u8]) {
         self.bytes.extend_from_slice(event);
         self.bytes.extend_from_slice(separator);
         self.events += 1;

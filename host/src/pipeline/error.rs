@@ -65,6 +65,12 @@ pub enum RouteError {
     /// The sink did not take it.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] watchbell_ledger::Error),
+    /// The ledger holds what this program did not write.
+    #[error(transparent)]
+    Record(#[from] super::record::Unreadable),
     /// A defect of ours.
     #[error("a defect: {0}")]
     Defect(String),

@@ -3,13 +3,11 @@
 use super::encode::{Codec, Plugin};
 use super::error::{LoadFault, PipelineError};
 use super::process::Step;
-use super::{Output, Pipeline, Route};
-use crate::config::{self, Config, Csv, Encoding, Name, Target};
-use crate::sinks::Sink;
+use super::{Output, Pipeline, Route, Target};
+use crate::config::{self, Config, Csv, Encoding, Name};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 use watchbell_components::{CSV, JQ};
 use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor};
 
@@ -43,10 +41,11 @@ pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, P
             codec: codec(name.as_str(), &sink.encoding, engine)
                 .await
                 .map_err(told)?,
-            sink: Arc::new(Mutex::new(match &sink.target {
-                Target::Console => Sink::console(),
-                Target::File { path } => Sink::file(path.clone()),
-            })),
+            target: match &sink.target {
+                config::Target::Console => Target::Console,
+                config::Target::File(settings) => Target::File(settings.clone()),
+            },
+            max_buffer: sink.max_buffer,
         });
     }
     Ok(Pipeline { outputs })

@@ -1,38 +1,49 @@
-//! From a source's alerts to each sink's bytes: through the processors in the order of
-//! `inputs`, then through the sink's encoder.
+//! From the ledger to the sinks: through the processors in the order of `inputs`, then
+//! through the sink's encoder, then written and acknowledged.
 //!
-//! Each sink has its own route for each path that leads from a source to it, so
-//! that one sink can be served without the others. Where two paths lead to one sink,
-//! it gets the alerts by both, as in Vector.
+//! Each sink has its own route for each path that leads from a source to it, and its own
+//! position in the ledger, so that a slow one delays itself alone. Where two paths lead
+//! to one sink, it gets the alerts by both, as in Vector.
 
+mod deliver;
 mod encode;
 mod error;
 mod load;
 mod process;
+pub mod record;
 
-use crate::config::Name;
-use crate::sinks::Sink;
+use crate::config::{Config, Name};
+use crate::sinks::{Batch, Settings};
+pub use deliver::{Outlet, Phase};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
 use process::Step;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use watchbell_ledger::Entry;
 use watchbell_sandbox::{Alert, Engine};
 
 /// Bytes of JSON in one call of a plugin, roughly: its memory is bounded.
 const CALL_BYTES: usize = 4 << 20;
 
-/// Everything between the sources and the sinks.
+/// Everything between the ledger and the sinks.
 pub struct Pipeline {
-    outputs: Vec<Output>,
+    /// Each sink with what leads to it.
+    pub outputs: Vec<Output>,
 }
 
 /// A sink with what leads to it.
-struct Output {
+pub struct Output {
     name: Name,
     routes: Vec<Route>,
     codec: Codec,
-    sink: Arc<Mutex<Sink>>,
+    target: Target,
+    max_buffer: u64,
+}
+
+/// Where an output's bytes go.
+enum Target {
+    Console,
+    File(Settings),
 }
 
 /// One path from a source to a sink.
@@ -41,82 +52,65 @@ struct Route {
     steps: Vec<Arc<Step>>,
 }
 
-/// What became of a batch, over all sinks.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Delivered {
-    /// Events that sinks have taken.
-    pub events: usize,
-    /// Alerts that a plugin could not handle. They were logged and held back.
-    pub held_back: usize,
-    /// Sinks that did not take the batch.
-    pub failed_sinks: usize,
-}
-
-impl Delivered {
-    /// Whether every sink has the batch.
-    #[must_use]
-    pub fn complete(self) -> bool {
-        self.failed_sinks == 0
-    }
-}
-
 impl Pipeline {
     /// Loads every component that a configuration names and has it judge its options.
     ///
     /// # Errors
     /// [`PipelineError`], naming the transform or sink.
-    pub async fn load(
-        config: &crate::config::Config,
-        engine: &Engine,
-    ) -> Result<Self, PipelineError> {
+    pub async fn load(config: &Config, engine: &Engine) -> Result<Self, PipelineError> {
         load::load(config, engine).await
-    }
-
-    /// Brings a batch of one source to every sink that it leads to. A sink that fails
-    /// stops no other.
-    pub async fn deliver(&self, source: &Name, alerts: &[Alert]) -> Delivered {
-        let mut total = Delivered::default();
-        for output in &self.outputs {
-            for route in output.routes.iter().filter(|route| route.source == *source) {
-                match output.deliver(route, alerts).await {
-                    Ok(done) => {
-                        total.events += done.events;
-                        total.held_back += done.held_back;
-                    }
-                    Err(error) => {
-                        total.failed_sinks += 1;
-                        tracing::error!(sink = %output.name, %source, %error, "not delivered");
-                    }
-                }
-            }
-        }
-        total
     }
 }
 
 impl Output {
-    async fn deliver(&self, route: &Route, alerts: &[Alert]) -> Result<Delivered, RouteError> {
-        let mut done = Delivered::default();
-        if alerts.is_empty() {
-            return Ok(done);
+    /// The sink's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The sources that lead to it, each once.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let mut sources: Vec<String> = self
+            .routes
+            .iter()
+            .map(|route| route.source.to_string())
+            .collect();
+        sources.sort();
+        sources.dedup();
+        sources
+    }
+
+    /// Bytes that may wait for it in the ledger.
+    #[must_use]
+    pub fn max_buffer(&self) -> u64 {
+        self.max_buffer
+    }
+
+    /// An entry's alerts as the sink's bytes, behind what is in `batch`.
+    async fn encode(&self, entry: &Entry, batch: &mut Batch) -> Result<(), RouteError> {
+        for route in self
+            .routes
+            .iter()
+            .filter(|route| route.source.as_str() == entry.source)
+        {
+            if route.steps.is_empty() && self.codec.is_json() {
+                for bytes in entry.records() {
+                    batch.push(record::json(bytes)?, b"\n");
+                }
+                continue;
+            }
+            let alerts: Result<Vec<Alert>, _> = entry.records().map(record::read).collect();
+            let mut alerts = alerts?;
+            // What a plugin cannot handle was logged and is held back.
+            for step in &route.steps {
+                alerts = step.process(&alerts).await?.0;
+            }
+            let (more, _) = self.codec.encode(&alerts).await?;
+            batch.append(more);
         }
-        let mut alerts = alerts.to_vec();
-        for step in &route.steps {
-            let (processed, held_back) = step.process(&alerts).await?;
-            done.held_back += held_back;
-            alerts = processed;
-        }
-        let (batch, held_back) = self.codec.encode(&alerts).await?;
-        done.held_back += held_back;
-        if batch.events == 0 {
-            return Ok(done);
-        }
-        done.events = batch.events;
-        let mut sink = Arc::clone(&self.sink).lock_owned().await;
-        // Writing waits for the disk.
-        let written = tokio::task::spawn_blocking(move || sink.deliver(&batch)).await;
-        written.map_err(|e| RouteError::Defect(e.to_string()))??;
-        Ok(done)
+        Ok(())
     }
 }
 

@@ -52,6 +52,31 @@ impl PullError {
         }
     }
 
+    /// What kind of error it is, in words that are the same each time.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Service { error, .. } => match &**error {
+                Error::Unauthorized(refusal)
+                | Error::Forbidden(refusal)
+                | Error::Throttled(refusal)
+                | Error::Unavailable(refusal)
+                | Error::UnexpectedStatus(refusal) => {
+                    format!("{:?} {}", refusal.stage, refusal.status)
+                }
+                Error::Unreachable(failure) => format!("unreachable {:?}", failure.stage),
+                Error::TimedOut(failure) => format!("timed out {:?}", failure.stage),
+                Error::Denied(failure) => format!("denied {:?}", failure.stage),
+                Error::Malformed(fault) => format!("malformed {:?}", fault.stage),
+                Error::TooLarge(fault) => format!("too large {:?}", fault.stage),
+                Error::InvalidConfig(fault) => format!("configuration {}", fault.field),
+                Error::Other(_) => "other".to_owned(),
+            },
+            Self::Component(_) => "component".to_owned(),
+            Self::Secret(_) | Self::Egress(_) => "settings".to_owned(),
+        }
+    }
+
     /// Whether a new token may help: the API refused the one that was sent.
     pub(super) fn wants_new_token(&self) -> bool {
         matches!(self, Self::Service { error, .. }

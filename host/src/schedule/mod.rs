@@ -1,20 +1,29 @@
 //! When a source is asked, for what, and with which token.
 //!
-//! [`Puller`] asks once: a token when one is needed, then one poll, each in an
-//! instance of its own. [`Cursor`] remembers what was read. [`run()`] puts both on a
-//! clock and hands what is new to the pipeline; the cursor moves only when every sink
-//! has said that it has it.
+//! [`Puller`] asks once: a token when one is needed, then one poll, each in an instance
+//! of its own. [`Feed`] reads a source in time, window by window, and writes down what it
+//! found before it goes on. [`Service`] puts feeds on a clock beside the sinks.
 
-mod cursor;
+mod answer;
+mod clock;
 mod error;
+mod feed;
+mod gate;
 mod puller;
-mod run;
+mod retry;
 mod runtime;
+mod service;
+mod strikes;
 mod token;
+mod walk;
 
-pub use cursor::Cursor;
+pub use clock::{Clock, Disbelieved, Sighting};
 pub use error::{PullError, words};
-pub use puller::{Pulled, Puller, Window};
-pub use run::{Feed, run};
+pub(crate) use feed::blocking;
+pub use feed::{Epoch, Feed, Shared, Step};
+pub use gate::{Bound, Closed, Gate};
+pub use puller::{Asked, Pulled, Puller, Window};
 pub use runtime::{Runtime, SetupError};
+pub use service::{Ended, Service};
 pub use token::{Access, Tokens};
+pub use walk::Span;

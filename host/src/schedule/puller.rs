@@ -5,12 +5,14 @@
 //! endpoint and holds neither. The host adds the Authorization header where the second
 //! cannot see it.
 
+use super::clock::Sighting;
 use super::error::PullError;
 use super::runtime::{Runtime, SetupError};
 use super::token::{Access, Key};
 use crate::config;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::Uri;
+use std::num::NonZeroU32;
 use watchbell_egress::{Bounds, Client, Exchange, HostPattern, Policy, Session, Target, Tls};
 use watchbell_sandbox::contract::{
     Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query,
@@ -36,6 +38,17 @@ pub struct Pulled {
     pub alerts: Vec<Alert>,
     /// What egress saw of the request.
     pub exchange: Option<Exchange>,
+}
+
+/// What came of a poll, and what was seen on the way, which a poll that failed has too.
+#[derive(Debug)]
+pub struct Asked {
+    /// The detections, in the service's order.
+    pub outcome: Result<Vec<Alert>, PullError>,
+    /// What egress saw of the request; none when it did not come to that.
+    pub exchange: Option<Exchange>,
+    /// What the answers' Date headers say.
+    pub sighting: Option<Sighting>,
 }
 
 /// A configured source, ready to be asked.
@@ -85,20 +98,37 @@ impl Puller {
         self.token_other_than(None).await
     }
 
-    /// Asks once for detections. When the API refuses a kept token, a new one is got
-    /// and it is asked once more: tokens end early when someone revokes them.
+    /// Asks once for detections, with the configured limit. When the API refuses a kept
+    /// token, a new one is got and it is asked once more: tokens end early when someone
+    /// revokes them.
     ///
     /// # Errors
     /// [`PullError`].
     pub async fn poll(&self, window: &Window) -> Result<Pulled, PullError> {
-        let access = self.token().await?;
-        match self.poll_with(window, &access).await {
+        let asked = self.ask(window, self.settings.limit).await;
+        Ok(Pulled {
+            alerts: asked.outcome?,
+            exchange: asked.exchange,
+        })
+    }
+
+    /// As [`Puller::poll`], with a limit of the caller's, and with what was seen on the
+    /// way whatever came of it.
+    pub async fn ask(&self, window: &Window, limit: Option<NonZeroU32>) -> Asked {
+        let access = match self.token().await {
+            Ok(access) => access,
+            Err(error) => return Asked::without_answer(error),
+        };
+        let asked = self.ask_with(window, limit, &access).await;
+        match &asked.outcome {
             Err(error) if error.wants_new_token() => {
                 tracing::info!("the API refused the token; getting another");
-                let access = self.token_other_than(Some(&access)).await?;
-                self.poll_with(window, &access).await
+                match self.token_other_than(Some(&access)).await {
+                    Ok(access) => self.ask_with(window, limit, &access).await,
+                    Err(error) => Asked::without_answer(error),
+                }
             }
-            outcome => outcome,
+            _ => asked,
         }
     }
 
@@ -124,14 +154,16 @@ impl Puller {
             .component
             .authenticate(&config, session.clone(), &self.limits())
             .await?;
-        let access = Access::new(answer.map_err(|error| service(error, &session))?);
+        let token = answer.map_err(|error| service(error, &session))?;
+        let sighting = session.exchanges().last().and_then(Sighting::of);
+        let access = Access::new(token, sighting);
         held.put(&access);
         Ok(access)
     }
 
-    async fn poll_with(&self, window: &Window, access: &Access) -> Result<Pulled, PullError> {
+    async fn ask_with(&self, window: &Window, limit: Option<NonZeroU32>, access: &Access) -> Asked {
         let session = self.endpoint.session(self.bounds);
-        let config = self.config(Credentials::Host, self.query(window));
+        let config = self.config(Credentials::Host, self.query(window, limit));
         let authorization = Authorization::bearer(self.detections.clone(), access.value.expose());
         let answer = self
             .component
@@ -141,12 +173,17 @@ impl Puller {
                 Some(authorization),
                 &self.limits(),
             )
-            .await?;
-        let alerts = answer.map_err(|error| service(error, &session))?;
-        Ok(Pulled {
-            alerts,
-            exchange: session.exchanges().pop(),
-        })
+            .await;
+        let outcome = match answer {
+            Ok(answer) => answer.map_err(|error| service(error, &session)),
+            Err(error) => Err(error.into()),
+        };
+        let exchange = session.exchanges().pop();
+        Asked {
+            outcome,
+            sighting: exchange.as_ref().and_then(Sighting::of),
+            exchange,
+        }
     }
 
     fn config(&self, credentials: Credentials, query: Query) -> Config {
@@ -172,7 +209,7 @@ impl Puller {
         }
     }
 
-    fn query(&self, window: &Window) -> Query {
+    fn query(&self, window: &Window, limit: Option<NonZeroU32>) -> Query {
         let text = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Nanos, true);
         let (ago, since, until) = match window {
             Window::Ago(ago) => (Some(ago.clone()), None, None),
@@ -184,7 +221,7 @@ impl Puller {
             ago,
             since,
             until,
-            limit: self.settings.limit.map(u32::from),
+            limit: limit.map(u32::from),
             machine_groups: self.settings.machine_groups.clone(),
             device_created_machine_tags: self.settings.device_created_machine_tags.clone(),
             cloud_created_machine_tags: self.settings.cloud_created_machine_tags.clone(),
@@ -197,6 +234,16 @@ impl Puller {
         Limits {
             wall: limits.wall.saturating_add(limits.cpu),
             ..limits
+        }
+    }
+}
+
+impl Asked {
+    fn without_answer(error: PullError) -> Self {
+        Self {
+            outcome: Err(error),
+            exchange: None,
+            sighting: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! credential: asking once each would be throttled. Sources that need the same token
 //! at one time wait for one request.
 
+use super::clock::Sighting;
 use crate::secret::Secret;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -26,17 +27,20 @@ pub struct Access {
     pub value: Secret,
     /// How long it lives from when it came; none when the answer did not say.
     pub lifetime: Option<Duration>,
+    /// What the answer said of the service's clock.
+    pub sighting: Option<Sighting>,
     renew_at: Instant,
 }
 
 impl Access {
     /// Takes a token over that came just now.
     #[must_use]
-    pub fn new(token: Token) -> Self {
+    pub fn new(token: Token, sighting: Option<Sighting>) -> Self {
         let lifetime = lifetime(&token);
         Self {
             value: Secret::new(token.value),
             lifetime,
+            sighting,
             renew_at: Instant::now() + used_for(lifetime),
         }
     }
@@ -176,12 +180,13 @@ mod tests {
         let tokens = Tokens::default();
         let key = Key::new("a", "t", "c", &Secret::new("s".to_owned()));
         let access = |value: &str| {
-            Access::new(Token {
+            let token = Token {
                 value: value.to_owned(),
                 expires_in: Some(3600),
                 expires_on: None,
                 refresh_token: None,
-            })
+            };
+            Access::new(token, None)
         };
         let (old, new) = (access("old"), access("new"));
         tokens.hold(key.clone()).await.put(&old);

@@ -6,6 +6,8 @@ mod file;
 
 use console::Console;
 use file::File;
+pub use file::{Notice, Place, Rotate, Settings};
+use std::io;
 use std::path::PathBuf;
 
 /// Encoded alerts, ready to be written.
@@ -42,7 +44,7 @@ pub enum SinkError {
 pub enum Sink {
     /// Standard output. At least once: a batch may be printed again after a failure.
     Console(Console),
-    /// A file that is appended to.
+    /// A file. Exactly once.
     File(File),
 }
 
@@ -53,23 +55,48 @@ impl Sink {
         Self::Console(Console::default())
     }
 
-    /// A file; it is opened with the first batch.
+    /// A file, gone on with where `state` says that the last delivery ended. State that
+    /// another version wrote is none.
     #[must_use]
-    pub fn file(path: PathBuf) -> Self {
-        Self::File(File::new(path))
+    pub fn file(settings: Settings, state: Option<&[u8]>) -> Self {
+        let place = state.and_then(|state| serde_json::from_slice(state).ok());
+        Self::File(File::new(settings, place))
     }
 
     /// Writes a batch, and returns once it is where it belongs: for a file, on disk.
+    /// What is returned, and what `record` is called with before, is for the ledger to
+    /// keep and for [`Sink::file`] to be given after a start.
     ///
     /// # Errors
     /// [`SinkError`]; the batch may be offered again.
-    pub fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
+    pub fn deliver(
+        &mut self,
+        batch: &Batch,
+        record: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+    ) -> Result<Option<Vec<u8>>, SinkError> {
         match self {
-            Self::Console(console) => console.deliver(batch).map_err(SinkError::Console),
-            Self::File(file) => file.deliver(batch).map_err(|source| SinkError::File {
-                path: file.path().to_owned(),
-                source,
-            }),
+            Self::Console(console) => console
+                .deliver(batch)
+                .map(|()| None)
+                .map_err(SinkError::Console),
+            Self::File(file) => {
+                let state = |place: &Place| serde_json::to_vec(place).map_err(io::Error::other);
+                let delivered = file
+                    .deliver(batch, &mut |place| record(state(place)?))
+                    .and_then(|place| state(&place));
+                delivered.map(Some).map_err(|source| SinkError::File {
+                    path: file.path().to_owned(),
+                    source,
+                })
+            }
+        }
+    }
+
+    /// What is worth saying of the last delivery.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        match self {
+            Self::Console(_) => Vec::new(),
+            Self::File(file) => file.notices(),
         }
     }
 }

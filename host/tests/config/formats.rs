@@ -192,7 +192,9 @@ path = "/var/log/watchbell/alerts.ndjson"
     );
 
     let sink = config.sinks.get("siem").unwrap();
-    assert!(matches!(&sink.target, Target::File { path } if path.ends_with("alerts.ndjson")));
+    assert!(
+        matches!(&sink.target, Target::File(settings) if settings.path.ends_with("alerts.ndjson"))
+    );
     assert_eq!(sink.encoding, Encoding::Json);
 }
 

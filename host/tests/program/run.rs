@@ -46,7 +46,8 @@ fn same(got: Vec<String>, want: &BTreeSet<String>) {
 fn everything_served_reaches_every_sink_once_and_sigterm_ends_it_cleanly() {
     let running = start(lively());
     let home = Home::with(&format!(
-        r#"{}scrape_interval_secs = 1
+        r#"data_dir = "data"
+{}scrape_interval_secs = 1
 [transforms.high]
 type = "jq"
 inputs = ["contoso"]
@@ -115,7 +116,7 @@ fn a_service_and_a_sink_in_trouble_lose_nothing() {
     let faults = faults.map(|fault| fault.parse().unwrap()).to_vec();
     let running = start(Config { faults, ..lively() });
     let home = Home::with(&format!(
-        "{}scrape_interval_secs = 1\n[sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"later/all.ndjson\"\n",
+        "data_dir = \"data\"\n{}scrape_interval_secs = 1\n[sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"later/all.ndjson\"\n",
         source(&running)
     ));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
@@ -131,7 +132,7 @@ fn a_service_and_a_sink_in_trouble_lose_nothing() {
         "login service",
         "in trouble",
         "later/all.ndjson",
-        "read again",
+        "over, after",
     ] {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
@@ -141,7 +142,7 @@ fn a_service_and_a_sink_in_trouble_lose_nothing() {
 fn the_log_can_be_json_and_stdout_stays_data() {
     let running = start(lively());
     let home = Home::with(&format!(
-        "{}scrape_interval_secs = 1\n[sinks.screen]\ntype = \"console\"\ninputs = [\"contoso\"]\n",
+        "data_dir = \"data\"\n{}scrape_interval_secs = 1\n[sinks.screen]\ntype = \"console\"\ninputs = [\"contoso\"]\n",
         source(&running)
     ));
     let mut command = home.watchbell(["run", "-c", "watchbell.toml", "--log-format", "json"]);

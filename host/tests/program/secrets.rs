@@ -27,6 +27,7 @@ fn neither_secret_nor_token_comes_out_of_any_verb_or_failure() {
     let right = source(&running).replace(CLIENT_SECRET, MARK);
     let sinks =
         "scrape_interval_secs = 1\n[sinks.out]\ntype = \"console\"\ninputs = [\"contoso\"]\n";
+    let right = format!("data_dir = \"data\"\n{right}");
     let home = Home::with(&format!("{right}{sinks}"));
     let check = |what: &str, verb: &str, args: &[&str]| {
         let mut command = home.watchbell([verb, "-c", "watchbell.toml"]);
@@ -87,4 +88,14 @@ fn neither_secret_nor_token_comes_out_of_any_verb_or_failure() {
     let ran = service.terminate();
     clean("run", &ran.stdout);
     clean("run", &ran.stderr);
+    for file in std::fs::read_dir(home.path("data")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            clean(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&bytes),
+            );
+        }
+    }
 }

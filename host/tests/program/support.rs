@@ -182,6 +182,13 @@ impl Service {
         }
     }
 
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// SIGTERM, and what it did in all.
     pub(crate) fn terminate(mut self) -> Ran {
         let mut child = self.child.take().unwrap();

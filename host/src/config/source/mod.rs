@@ -1,6 +1,7 @@
 //! A source: which service to ask, as whom, how often and for what.
 
 mod read;
+mod reading;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub(super) use read::read;
+pub use reading::{Reading, Rescan};
 
 use super::cloud::Api;
 use super::names::{ClientId, TenantId};
@@ -42,6 +44,8 @@ pub struct Source {
     pub credential: Credential,
     /// From the start of one poll to the start of the next.
     pub scrape_interval: Duration,
+    /// How far back each poll looks, and in what pieces.
+    pub reading: Reading,
     /// Where a first run begins.
     pub since: TimeBound,
     /// Where to end; none is now.
@@ -60,6 +64,8 @@ pub struct Source {
     pub ca_file: Option<PathBuf>,
     /// Bytes of one answer, decompressed.
     pub max_response_bytes: u64,
+    /// Bytes that its quarantine may hold.
+    pub max_quarantine_bytes: u64,
     /// How long each step of a request may take.
     pub timeouts: Timeouts,
 }

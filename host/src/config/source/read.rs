@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::reading::{self, RawRescan};
 use super::{Credential, Source, Timeouts};
 use crate::Secret;
 use crate::config::cloud::{Api, Region};
@@ -23,6 +24,9 @@ const DEFAULT_INTERVAL_SECS: u32 = 60;
 
 /// A day. The service answers for its last hours; asking more rarely is a mistake.
 const MAX_INTERVAL_SECS: u32 = 86_400;
+
+/// What cannot be read is kept up to that; then its source stops until someone has looked.
+const DEFAULT_QUARANTINE_BYTES: u64 = 64 << 20;
 
 /// 35,000 detections at the 1,900 bytes that one has.
 const DEFAULT_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
@@ -47,6 +51,10 @@ struct Raw {
     client_secret: Option<Secret>,
     client_secret_file: Option<PathBuf>,
     scrape_interval_secs: Option<u32>,
+    overlap_secs: Option<u32>,
+    settle_secs: Option<u32>,
+    max_window_secs: Option<u32>,
+    rescan: Option<RawRescan>,
     since: Option<TimeBound>,
     until: Option<TimeBound>,
     limit: Option<NonZeroU32>,
@@ -81,6 +89,7 @@ struct RawTls {
 #[serde(deny_unknown_fields)]
 struct RawLimits {
     max_response_bytes: Option<ByteSize>,
+    max_quarantine_bytes: Option<ByteSize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -116,6 +125,14 @@ pub(in crate::config) fn read(
 ) -> Option<Source> {
     let raw: Raw = decode(node, path, &["type"], report)?;
     check_values(&raw, path, report);
+    let reading = reading::read(
+        raw.overlap_secs,
+        raw.settle_secs,
+        raw.max_window_secs,
+        raw.rescan.as_ref(),
+        path,
+        report,
+    );
     let place = place(&raw, path, report);
     let tenant_id = required(raw.tenant_id, "tenant_id", path, report);
     let client_id = required(raw.client_id, "client_id", path, report);
@@ -135,6 +152,7 @@ pub(in crate::config) fn read(
                 .unwrap_or(DEFAULT_INTERVAL_SECS)
                 .into(),
         ),
+        reading,
         since: raw.since.unwrap_or_else(TimeBound::two_hours_back),
         until: raw.until,
         limit: raw.limit,
@@ -152,6 +170,10 @@ pub(in crate::config) fn read(
             .limits
             .max_response_bytes
             .map_or(DEFAULT_RESPONSE_BYTES, |size| size.0),
+        max_quarantine_bytes: raw
+            .limits
+            .max_quarantine_bytes
+            .map_or(DEFAULT_QUARANTINE_BYTES, |size| size.0),
         timeouts: raw.timeouts.into(),
     })
 }

@@ -1,0 +1,238 @@
+//! A file that gets each event exactly once.
+//!
+//! A batch is written and synced, then its place (which file, and how long it is now) is
+//! recorded by the caller in the same transaction that acknowledges the batch. Whatever
+//! happens in between, the record says how much of the file is known to be right, and
+//! the batch that comes next says what may stand after it: what stands there already is
+//! not written again, and what does not belong is cut off.
+//!
+//! A new file is recorded before anything is written to it, so that no batch is ever in
+//! a file that the record does not know.
+
+mod place;
+mod rotate;
+
+pub use place::Place;
+pub use rotate::Rotate;
+
+use super::Batch;
+use place::Found;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What one batch may have left behind a place, beyond its own length: the
+/// configuration may have changed since, and with it how it is written.
+const MAY_HAVE_WRITTEN: u64 = 32 << 20;
+
+/// How a file is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// Its permissions when it is made.
+    pub mode: u32,
+    /// When a new one is begun.
+    pub rotate: Rotate,
+}
+
+/// Worth a line in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Notice {
+    /// Somebody cut it, as logrotate's copytruncate does.
+    #[error("{}: is shorter than it was ({found} bytes, {recorded} recorded); going on at its end", path.display())]
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// What it was.
+        recorded: u64,
+    },
+    /// Something stands at its end that was not acknowledged.
+    #[error("{}: the last {bytes} bytes were of a batch that was not finished; they are cut off", path.display())]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// More than we can have written stands at its end.
+    #[error("{}: {bytes} bytes at its end are not ours; going on after them", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes.
+        bytes: u64,
+    },
+}
+
+/// A file that is appended to.
+#[derive(Debug)]
+pub struct File {
+    settings: Settings,
+    place: Option<Place>,
+    /// A sync failed: what the kernel shows at the end need not be on disk.
+    distrusted: bool,
+    notices: Vec<Notice>,
+}
+
+impl File {
+    /// Goes on at `place`, as recorded; none begins.
+    #[must_use]
+    pub fn new(settings: Settings, place: Option<Place>) -> Self {
+        Self {
+            settings,
+            place,
+            distrusted: false,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.settings.path
+    }
+
+    /// What is worth saying of the last delivery.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Writes a batch, and returns once it is on disk, with the place to record. `record`
+    /// is called before anything is written to another file than the recorded one.
+    ///
+    /// # Errors
+    /// What the operating system says, or `record`. The batch may be offered again.
+    pub fn deliver(
+        &mut self,
+        batch: &Batch,
+        record: &mut dyn FnMut(&Place) -> io::Result<()>,
+    ) -> io::Result<Place> {
+        if let Some(place) = self.place.clone() {
+            match place.find()? {
+                Found::Here(mut file) => {
+                    let is_ours = place.path == self.settings.path;
+                    let due = self.settings.rotate.is_due(
+                        &place,
+                        batch.bytes.len() as u64,
+                        SystemTime::now(),
+                    );
+                    // A batch that was begun here ends here.
+                    if !place.is_end_of(&file)? || (is_ours && !due) {
+                        return self.finish(&mut file, place, batch);
+                    }
+                    if is_ours {
+                        rotate::away(&self.settings)?;
+                    }
+                }
+                Found::Moved(mut file, path) => {
+                    if !place.is_end_of(&file)? {
+                        return self.finish(&mut file, Place { path, ..place }, batch);
+                    }
+                }
+                Found::Gone => {}
+            }
+        }
+        let mut file = self.open()?;
+        let place = Place::of(&self.settings.path, &file)?;
+        record(&place)?;
+        self.place = Some(place.clone());
+        self.finish(&mut file, place, batch)
+    }
+
+    /// The file at the path, made if it is missing.
+    fn open(&self) -> io::Result<fs::File> {
+        let path = &self.settings.path;
+        let is_new = !path.try_exists()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(self.settings.mode)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            let words =
+                "is no regular file, so what was written cannot be told; use type = \"console\"";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        }
+        if is_new {
+            place::sync_folder(path)?;
+        }
+        Ok(file)
+    }
+
+    /// Sees to it that the batch, and nothing else, stands after `place`.
+    fn finish(&mut self, file: &mut fs::File, place: Place, batch: &Batch) -> io::Result<Place> {
+        let length = file.metadata()?.len();
+        let mut from = place.length;
+        let mut whole = batch.after(from);
+        let mut done = 0;
+        if length < from {
+            self.notices.push(Notice::Shrunk {
+                path: place.path.clone(),
+                found: length,
+                recorded: from,
+            });
+            from = length;
+            whole = batch.after(from);
+        } else if length > from {
+            let bytes = length - from;
+            let tail = read_from(file, from, bytes.min(whole.len() as u64))?;
+            if bytes <= whole.len() as u64 && whole.starts_with(&tail) && !self.distrusted {
+                done = tail.len();
+            } else if bytes <= MAY_HAVE_WRITTEN.max(whole.len() as u64) {
+                if !self.distrusted {
+                    self.notices.push(Notice::Cut {
+                        path: place.path.clone(),
+                        bytes,
+                    });
+                }
+                file.set_len(from)?;
+            } else {
+                self.notices.push(Notice::Foreign {
+                    path: place.path.clone(),
+                    bytes,
+                });
+                from = length;
+                whole = batch.after(from);
+            }
+        }
+        file.write_all(whole.get(done..).unwrap_or_default())?;
+        if let Err(error) = file.sync_data() {
+            self.distrusted = true;
+            return Err(error);
+        }
+        self.distrusted = false;
+        let place = Place {
+            length: from + whole.len() as u64,
+            ..place
+        };
+        self.place = Some(place.clone());
+        Ok(place)
+    }
+}
+
+fn read_from(file: &mut fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut tail = Vec::new();
+    file.take(bytes).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+impl Batch {
+    /// What is written where a file has `length` bytes: the header stands first, once.
+    fn after(&self, length: u64) -> Vec<u8> {
+        if length == 0 {
+            [self.header.as_slice(), &self.bytes].concat()
+        } else {
+            self.bytes.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
