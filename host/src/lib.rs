@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod exit;
 pub mod observe;
 pub mod pipeline;

@@ -11,7 +11,10 @@
 mod program {
     mod cache;
     mod crash;
+    mod mistakes;
+    mod orders;
     mod poll;
+    mod recovery;
     mod run;
     mod secrets;
     mod support;

@@ -39,6 +39,9 @@ pub struct Commit {
     pub keys_from: Option<Time>,
     /// Keys below this time are not needed any more.
     pub forget_below: Option<Time>,
+    /// Whether records are dropped whose time is in a range that ordinary reading has
+    /// covered: their keys may be forgotten by now.
+    pub around_covered: bool,
     /// The range that was read by this, for [`Ledger::covered`](crate::Ledger::covered).
     pub covered: Option<Covered>,
     /// What could not be read.
@@ -57,6 +60,7 @@ impl Commit {
             feed,
             records: Vec::new(),
             again: false,
+            around_covered: false,
             cursor: None,
             keys_from: None,
             forget_below: None,

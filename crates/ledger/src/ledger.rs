@@ -2,7 +2,7 @@
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Position,
-    QuarantineId, Quarantined, Reader, Stands, Time,
+    QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -36,6 +36,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`Error`]; nothing was done.
     fn uncover(&self, feed: FeedId, job: &str) -> Result<(), Error>;
+
+    /// Which of these are known already.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn known(&self, feed: FeedId, records: &[Record]) -> Result<Vec<bool>, Error>;
 
     /// Makes one step of reading durable: all of it, or none.
     ///

@@ -1,10 +1,13 @@
 //! The command line: what each verb is for, its flags, and how it ends.
 
+mod backfill;
 mod demo;
+mod order;
 mod poll;
 mod run;
 mod settings;
 mod simulate;
+mod state;
 mod token;
 mod validate;
 
@@ -40,6 +43,8 @@ enum Verb {
     Poll(poll::Poll),
     Token(token::TokenVerb),
     Run(run::Run),
+    Backfill(backfill::BackfillVerb),
+    State(state::State),
     Validate(validate::Validate),
     Simulate(simulate::Simulate),
     Demo(demo::Demo),
@@ -57,6 +62,8 @@ impl Cli {
             Verb::Poll(verb) => on_runtime(verb.run()),
             Verb::Token(verb) => on_runtime(verb.run()),
             Verb::Run(verb) => on_runtime(verb.run()),
+            Verb::Backfill(verb) => on_runtime(verb.run()),
+            Verb::State(verb) => on_runtime(verb.run()),
             Verb::Simulate(verb) => on_runtime(verb.run()),
             Verb::Demo(verb) => on_runtime(verb.run()),
         }

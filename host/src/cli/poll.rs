@@ -1,12 +1,17 @@
 //! `watchbell poll`: one query, what it found on stdout.
 
+use super::run::not_opened;
 use super::settings::{QueryArgs, SourceArgs};
+use crate::config::Name;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::Codec;
-use crate::schedule::{Puller, Runtime, Window};
-use chrono::Utc;
+use crate::schedule::{Handle, PreviewError, Puller, Runtime, Window, preview};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, ValueEnum};
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use watchbell_ledger::{Ledger, OpenError, Sqlite};
 use watchbell_sandbox::{Alert, Engine, Pool};
 
 /// Ask a source once and print what it has.
@@ -22,6 +27,10 @@ pub(super) struct Poll {
     source: SourceArgs,
     #[command(flatten)]
     query: QueryArgs,
+    /// Ask what the next poll of `watchbell run` would ask, by the ledger in data_dir:
+    /// what is new goes to stdout, what was asked to stderr, and nothing moves.
+    #[arg(long, requires = "config", conflicts_with_all = ["since", "until", "ago"])]
+    dry_run: bool,
     /// How to print detections.
     #[arg(short, long, value_enum, default_value = "ndjson")]
     output: Output,
@@ -43,6 +52,9 @@ impl Poll {
         let chosen = self.source.choose(Some(&self.query))?;
         let runtime = Runtime::start(Pool::OneShot, chosen.data_dir.as_deref())?;
         let puller = Puller::new(&runtime, &chosen.source)?;
+        if self.dry_run {
+            return dry_run(&puller, chosen.name, chosen.data_dir.as_deref()).await;
+        }
         let window = match self.query.ago {
             Some(ago) => Window::Ago(ago),
             None => {
@@ -70,6 +82,54 @@ impl Poll {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}"))),
         }
+    }
+}
+
+/// What the next poll would ask and find.
+async fn dry_run(puller: &Puller, name: Name, folder: Option<&Path>) -> Result<(), Failure> {
+    let ledger = match folder.map(Sqlite::look) {
+        None | Some(Err(OpenError::Missing { .. })) => None,
+        Some(Ok(ledger)) => Some(Arc::new(ledger) as Arc<dyn Ledger>),
+        Some(Err(error)) => return Err(not_opened(error)),
+    };
+    let name = Handle::feed_name(&name, puller.settings());
+    let found = preview(puller, ledger, &name)
+        .await
+        .map_err(|error| match error {
+            PreviewError::Pull(error) => Failure::new(error.exit(), error),
+            error => Failure::new(Exit::Io, error),
+        })?;
+    let mut err = io::stderr().lock();
+    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let cursor = found.cursor.map_or("none: not read yet".to_owned(), text);
+    let _ = writeln!(
+        err,
+        "{name}: cursor {cursor}; the service's now {}",
+        text(found.now)
+    );
+    for (window, count) in &found.windows {
+        let (from, to) = window.question();
+        let _ = writeln!(
+            err,
+            "asked {} to {}: {count} detections",
+            text(from),
+            text(to)
+        );
+    }
+    let _ = writeln!(
+        err,
+        "{} new, {} known; nothing was moved",
+        found.new.len(),
+        found.known
+    );
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = found.new.iter().try_for_each(|line| {
+        out.write_all(line)?;
+        out.write_all(b"\n")
+    });
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}"))),
     }
 }
 

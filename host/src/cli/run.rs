@@ -2,6 +2,7 @@
 
 use super::settings::config_failure;
 use crate::config::{self, Config, Name};
+use crate::control;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::Pipeline;
 use crate::schedule::{Ended, Puller, Runtime, Service};
@@ -58,7 +59,7 @@ impl Run {
         let prepared = prepare_config(&config).await?;
         tracing::info!("{prepared}; polling");
         let opened = Service::open(
-            ledger,
+            Arc::clone(&ledger),
             &folder,
             config.min_free(),
             prepared.sources,
@@ -75,6 +76,10 @@ impl Run {
         }
         let stop = service.stop();
         let drain = Duration::from_secs(self.graceful_shutdown_limit_secs);
+        let server = control::Server::start(&folder)
+            .map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", folder.display())))?;
+        let operator = control::Operator::new(Arc::clone(&ledger), service.handles());
+        let serving = tokio::spawn(server.serve(operator));
         let working = async {
             if self.once {
                 service.run_polls(1, drain).await
@@ -98,6 +103,7 @@ impl Run {
                 return Err(Failure::new(Exit::Later, "ended at once; what remains is kept"));
             }
         };
+        serving.abort();
         finish(&ended, self.once)
     }
 }

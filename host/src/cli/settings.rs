@@ -91,6 +91,7 @@ pub(super) struct QueryArgs {
 
 /// A source that was read, and where compiled code is kept.
 pub(super) struct Chosen {
+    pub(super) name: Name,
     pub(super) source: config::Source,
     pub(super) data_dir: Option<PathBuf>,
 }
@@ -117,7 +118,14 @@ impl SourceArgs {
         let source = document
             .source(&name, &config::process_env)
             .map_err(config_failure)?;
-        Ok(Chosen { source, data_dir })
+        let name = name
+            .parse()
+            .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
+        Ok(Chosen {
+            name,
+            source,
+            data_dir,
+        })
     }
 
     fn document(&self) -> Result<(Document, String), Failure> {

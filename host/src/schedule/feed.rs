@@ -6,6 +6,7 @@
 //! and quarantine, or none of them.
 
 use super::answer::{self, Answer, Failed, Keep, Rows, ask, instant, nanos};
+use super::backfill::elements;
 use super::clock::{Clock, Sighting};
 use super::error::PullError;
 use super::gate::{Closed, Gate};
@@ -13,7 +14,7 @@ use super::puller::Puller;
 use super::retry::{Backoff, Verdict};
 use super::strikes::Strikes;
 use super::walk::{Pace, Span, Walk};
-use crate::config::Name;
+use crate::config::{Name, Source};
 use crate::observe::Trouble;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::num::NonZeroU32;
@@ -72,6 +73,33 @@ pub struct Feed {
     stop: watch::Receiver<bool>,
 }
 
+/// What others need to work on the same feed.
+#[derive(Clone)]
+pub struct Handle {
+    /// The source's name.
+    pub name: Name,
+    /// Its number in the ledger.
+    pub id: FeedId,
+    /// How it is asked.
+    pub puller: Puller,
+    /// What the feeds share.
+    pub shared: Shared,
+    /// What whoever moves the cursor must hold.
+    pub epoch: Epoch,
+}
+
+impl Handle {
+    /// What the ledger calls a source.
+    #[must_use]
+    pub fn feed_name(name: &Name, settings: &Source) -> FeedName {
+        FeedName {
+            source: name.to_string(),
+            tenant: settings.tenant_id.to_string(),
+            api: settings.api.to_string(),
+        }
+    }
+}
+
 /// How a poll ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -127,11 +155,7 @@ impl Feed {
         stop: watch::Receiver<bool>,
     ) -> Result<Self, ledger::Error> {
         let settings = puller.settings();
-        let feed_name = FeedName {
-            source: name.to_string(),
-            tenant: settings.tenant_id.to_string(),
-            api: settings.api.to_string(),
-        };
+        let feed_name = Handle::feed_name(&name, settings);
         let pace = Pace::new(settings.reading.max_window);
         let ledger = Arc::clone(&shared.ledger);
         let id = blocking(move || ledger.feed(&feed_name)).await?.id;
@@ -161,22 +185,16 @@ impl Feed {
         &self.name
     }
 
-    /// Its number in the ledger.
+    /// What others need to work on the same feed.
     #[must_use]
-    pub fn id(&self) -> FeedId {
-        self.id
-    }
-
-    /// How it asks.
-    #[must_use]
-    pub fn puller(&self) -> &Puller {
-        &self.puller
-    }
-
-    /// What whoever moves the cursor must hold.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        Arc::clone(&self.epoch)
+    pub fn handle(&self) -> Handle {
+        Handle {
+            name: self.name.clone(),
+            id: self.id,
+            puller: self.puller.clone(),
+            shared: self.shared.clone(),
+            epoch: Arc::clone(&self.epoch),
+        }
     }
 
     /// Whether it was tried so often that one that must end should.
@@ -234,14 +252,7 @@ impl Feed {
 
     /// The walk from what was read to the service's now.
     async fn begin(&mut self, stands: Stands) -> Result<Option<Walk>, Halt> {
-        let settings = self.puller.settings();
-        let reading = settings.reading;
-        let now = self.clock.now();
-        let settled = now - reading.settle;
-        let to = match settings.until {
-            Some(until) => until.resolve(now).min(settled),
-            None => settled,
-        };
+        let reading = self.puller.settings().reading;
         let mut back = reading.overlap;
         if let Some(rescan) = reading.rescan {
             let every = rescan.every.to_std().unwrap_or(Duration::MAX);
@@ -251,15 +262,9 @@ impl Feed {
                 tracing::info!(source = %self.name, back = %rescan.back, "reading further back for stragglers");
             }
         }
-        let from = match (stands.cursor, stands.keys_from) {
-            (None, _) => settings.since.resolve(now),
-            (Some(cursor), None) => instant(cursor),
-            // Below that, what was delivered is not known any more.
-            (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),
-        };
-        if to <= from {
+        let Some((from, to)) = range(self.puller.settings(), stands, self.clock.now(), back) else {
             return Ok(None);
-        }
+        };
         let gaps = self.gaps().await?;
         Ok(Some(Walk::new(from, to, gaps, self.pace)))
     }
@@ -326,32 +331,8 @@ impl Feed {
         };
         tally.windows += 1;
         tally.read += rows.count();
-        // A gap or an element is found again within this: the question's bounds.
-        let (from, to) = (nanos(window.from) - 1_000_000, nanos(window.to) + 1_000_000);
         let is_read = !is_cut && (rows.beyond == 0 || window.is_least());
-        let mut quarantine: Vec<_> = rows
-            .unreadable
-            .into_iter()
-            .map(|body| NewQuarantine {
-                kind: Unread::Element,
-                from,
-                to,
-                reason: rows.reason.clone(),
-                body,
-            })
-            .collect();
-        if is_read && rows.beyond > 0 {
-            quarantine.push(NewQuarantine {
-                kind: Unread::Element,
-                from,
-                to,
-                reason: format!(
-                    "{} ({} elements too far into the answer to be kept)",
-                    rows.reason, rows.beyond
-                ),
-                body: format!("{} elements at {}", rows.beyond, window.from).into_bytes(),
-            });
-        }
+        let quarantine = elements(&rows, window);
         let sorted = answer::sort(rows.alerts, window, Keep::From(keys_from));
         tally.below += sorted.below;
         tally.above += sorted.above;
@@ -416,6 +397,8 @@ impl Feed {
         if walk.narrow(window) {
             let length = window.length().num_milliseconds();
             tracing::info!(source = %self.name, %error, from = %window.from, length_ms = length, "asking for less at a time");
+            // Each narrower window is a new attempt and not one more of the same.
+            self.backoff.reset();
             return Ok(());
         }
         tracing::error!(source = %self.name, %error, from = %window.from, to = %window.to,
@@ -432,6 +415,7 @@ impl Feed {
         self.advance(&mut commit, window, window.to);
         tally.quarantined += self.commit(commit).await?.quarantined;
         walk.skip(window);
+        self.well();
         Ok(())
     }
 
@@ -535,14 +519,7 @@ impl Feed {
     }
 
     async fn gaps(&self) -> Result<Vec<Span>, Halt> {
-        let held = self.quarantined().await?;
-        let gaps = held.iter().filter(|one| one.kind == Unread::Gap);
-        Ok(gaps
-            .map(|one| Span {
-                from: instant(one.from),
-                to: instant(one.to),
-            })
-            .collect())
+        Ok(gaps_of(&self.quarantined().await?))
     }
 
     async fn stands(&self) -> Result<Stands, Halt> {
@@ -675,7 +652,38 @@ impl Feed {
     }
 }
 
-fn is_full(rows: &Rows, limit: Option<NonZeroU32>) -> bool {
+/// What a poll reads: from the cursor less `back` to the service's now.
+pub(super) fn range(
+    settings: &Source,
+    stands: Stands,
+    now: DateTime<Utc>,
+    back: TimeDelta,
+) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let settled = now - settings.reading.settle;
+    let to = match settings.until {
+        Some(until) => until.resolve(now).min(settled),
+        None => settled,
+    };
+    let from = match (stands.cursor, stands.keys_from) {
+        (None, _) => settings.since.resolve(now),
+        (Some(cursor), None) => instant(cursor),
+        // Below that, what was delivered is not known any more.
+        (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),
+    };
+    (from < to).then_some((from, to))
+}
+
+/// The gaps among what is in quarantine.
+pub(super) fn gaps_of(held: &[Quarantined]) -> Vec<Span> {
+    let gaps = held.iter().filter(|one| one.kind == Unread::Gap);
+    gaps.map(|one| Span {
+        from: instant(one.from),
+        to: instant(one.to),
+    })
+    .collect()
+}
+
+pub(super) fn is_full(rows: &Rows, limit: Option<NonZeroU32>) -> bool {
     limit.is_some_and(|limit| rows.count() >= usize::try_from(limit.get()).unwrap_or(usize::MAX))
 }
 

@@ -5,10 +5,12 @@
 //! found before it goes on. [`Service`] puts feeds on a clock beside the sinks.
 
 mod answer;
+mod backfill;
 mod clock;
 mod error;
 mod feed;
 mod gate;
+mod preview;
 mod puller;
 mod retry;
 mod runtime;
@@ -17,11 +19,13 @@ mod strikes;
 mod token;
 mod walk;
 
+pub use backfill::{Backfill, BackfillError, Progress};
 pub use clock::{Clock, Disbelieved, Sighting};
 pub use error::{PullError, words};
 pub(crate) use feed::blocking;
-pub use feed::{Epoch, Feed, Shared, Step};
+pub use feed::{Epoch, Feed, Handle, Shared, Step};
 pub use gate::{Bound, Closed, Gate};
+pub use preview::{Preview, PreviewError, preview};
 pub use puller::{Asked, Pulled, Puller, Window};
 pub use runtime::{Runtime, SetupError};
 pub use service::{Ended, Service};

@@ -1,7 +1,7 @@
 //! The whole at work: each source on its interval, each sink at its own pace, until told
 //! to stop or until everything was read once.
 
-use super::feed::{Feed, Shared, Step, blocking};
+use super::feed::{Feed, Handle, Shared, Step, blocking};
 use super::gate::{Bound, Gate};
 use super::puller::Puller;
 use crate::config::Name;
@@ -84,16 +84,10 @@ impl Service {
         Ok((service, forgotten))
     }
 
-    /// The feeds.
+    /// What others need to work on its feeds.
     #[must_use]
-    pub fn feeds(&self) -> &[Feed] {
-        &self.feeds
-    }
-
-    /// What the feeds share.
-    #[must_use]
-    pub fn shared(&self) -> &Shared {
-        &self.shared
+    pub fn handles(&self) -> Vec<Handle> {
+        self.feeds.iter().map(Feed::handle).collect()
     }
 
     /// What stops it.
@@ -104,35 +98,29 @@ impl Service {
 
     /// Polls each source on its interval until stopped, then delivers what there is, for
     /// at most `drain`.
-    pub async fn run(self, drain: Duration) -> Ended {
-        self.work(None, drain).await
+    pub async fn run(mut self, drain: Duration) -> Ended {
+        let polling = poll_all(std::mem::take(&mut self.feeds), self.stop.clone(), None);
+        let (polled, ended) = self.during(polling, drain).await;
+        ended.with(polled)
     }
 
     /// Reads each source up to its service's now that many times, and delivers.
-    pub async fn run_polls(self, polls: usize, drain: Duration) -> Ended {
-        self.work(Some(polls), drain).await
+    pub async fn run_polls(mut self, polls: usize, drain: Duration) -> Ended {
+        let feeds = std::mem::take(&mut self.feeds);
+        let polling = poll_all(feeds, self.stop.clone(), Some(polls));
+        let (polled, ended) = self.during(polling, drain).await;
+        ended.with(polled)
     }
 
-    async fn work(self, polls: Option<usize>, drain: Duration) -> Ended {
+    /// Delivers while `work` goes on, and then what there is, for at most `drain`.
+    pub async fn during<T>(self, work: impl Future<Output = T>, drain: Duration) -> (T, Ended) {
         let phase = watch::Sender::new(Phase::Running);
         let mut sinks = JoinSet::new();
         for outlet in self.outlets {
             sinks.spawn(outlet.run(self.shared.news.subscribe(), phase.subscribe()));
         }
-        let mut sources = JoinSet::new();
-        for feed in self.feeds {
-            sources.spawn(poll_on_interval(feed, self.stop.subscribe(), polls));
-        }
+        let done = work.await;
         let mut ended = Ended::default();
-        while let Some(done) = sources.join_next().await {
-            match done {
-                Ok(done) => {
-                    ended.missed += done.missed;
-                    ended.behind.extend(done.behind);
-                }
-                Err(error) => tracing::error!(%error, "a source's task ended by a defect of ours"),
-            }
-        }
         phase.send_replace(Phase::Draining);
         let deadline = Instant::now() + drain;
         loop {
@@ -169,8 +157,35 @@ impl Service {
             }
             Err(error) => tracing::error!(%error, "what remains is not known"),
         }
-        ended
+        (done, ended)
     }
+}
+
+impl Ended {
+    fn with(mut self, polled: Polled) -> Self {
+        self.missed = polled.missed;
+        self.behind = polled.behind;
+        self
+    }
+}
+
+/// Polls every source until stopped, or that many times.
+async fn poll_all(feeds: Vec<Feed>, stop: watch::Sender<bool>, polls: Option<usize>) -> Polled {
+    let mut sources = JoinSet::new();
+    for feed in feeds {
+        sources.spawn(poll_on_interval(feed, stop.subscribe(), polls));
+    }
+    let mut all = Polled::default();
+    while let Some(done) = sources.join_next().await {
+        match done {
+            Ok(done) => {
+                all.missed += done.missed;
+                all.behind.extend(done.behind);
+            }
+            Err(error) => tracing::error!(%error, "a source's task ended by a defect of ours"),
+        }
+    }
+    all
 }
 
 fn bound(output: &Output) -> Bound {
@@ -181,11 +196,11 @@ fn bound(output: &Output) -> Bound {
     }
 }
 
-/// How a source's task ended.
+/// How polling ended: ticks that were missed, sources that were not read up to now.
 #[derive(Default)]
 struct Polled {
     missed: u64,
-    behind: Option<String>,
+    behind: Vec<String>,
 }
 
 async fn poll_on_interval(
@@ -193,7 +208,7 @@ async fn poll_on_interval(
     mut stop: watch::Receiver<bool>,
     polls: Option<usize>,
 ) -> Polled {
-    let period = feed.puller().settings().scrape_interval;
+    let period = feed.handle().puller.settings().scrape_interval;
     let mut ticks = interval_at(Instant::now(), period);
     // Polls of one source never overlap; a tick that was missed is not made up for,
     // since the next poll asks for its time too.
@@ -216,18 +231,18 @@ async fn poll_on_interval(
                 Step::Done => break,
                 Step::Stopped => return polled,
                 Step::Stuck(_) if left.is_some() => {
-                    polled.behind = Some(feed.name().to_string());
+                    polled.behind.push(feed.name().to_string());
                     return polled;
                 }
                 Step::Later(_) if left.is_some() && feed.is_spent() => {
-                    polled.behind = Some(feed.name().to_string());
+                    polled.behind.push(feed.name().to_string());
                     return polled;
                 }
                 Step::Later(wait) | Step::Stuck(wait) => wait,
             };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {
-                    polled.behind = left.map(|_| feed.name().to_string());
+                    polled.behind.extend(left.map(|_| feed.name().to_string()));
                     return polled;
                 }
                 () = tokio::time::sleep(wait) => {}

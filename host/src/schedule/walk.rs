@@ -12,7 +12,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// One millisecond.
-const MILLI: TimeDelta = TimeDelta::milliseconds(1);
+pub(super) const MILLI: TimeDelta = TimeDelta::milliseconds(1);
 
 /// Bytes of an answer above which the next window is made smaller: large enough that a
 /// request's cost does not show, small enough that memory stays flat.
@@ -156,11 +156,13 @@ fn halved(length: TimeDelta) -> TimeDelta {
     TimeDelta::milliseconds(length.num_milliseconds() / 2).max(MILLI)
 }
 
-fn floor(time: DateTime<Utc>) -> DateTime<Utc> {
+/// Down to a whole millisecond.
+pub(super) fn floor(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }
 
-fn ceiling(time: DateTime<Utc>) -> DateTime<Utc> {
+/// Up to a whole millisecond.
+pub(super) fn ceiling(time: DateTime<Utc>) -> DateTime<Utc> {
     let floor = floor(time);
     if floor < time { floor + MILLI } else { floor }
 }

@@ -1,5 +1,8 @@
 //! A folder of the user's own, the program, and a Defender for it to ask.
 
+use chrono::DateTime;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -69,6 +72,54 @@ pub(crate) fn source(running: &Running) -> String {
     )
 }
 
+/// A configuration of one source with `settings` and a file sink `all` at `all.ndjson`.
+pub(crate) fn to_file(running: &Running, settings: &str) -> String {
+    format!(
+        "data_dir = \"data\"\nmin_free = 1\n{}scrape_interval_secs = 1\n{settings}\n\
+         [sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"all.ndjson\"\n",
+        source(running)
+    )
+}
+
+/// Each line's FullId, in order.
+pub(crate) fn ids(ndjson: &str) -> Vec<String> {
+    let id = |line: &str| {
+        let object: Value = serde_json::from_str(line).unwrap();
+        object["FullId"].as_str().unwrap().to_owned()
+    };
+    ndjson.lines().map(id).collect()
+}
+
+/// How many lines are whole; the last may be being written.
+pub(crate) fn lines_of(text: &str) -> usize {
+    text.matches('\n').count()
+}
+
+/// The detections that the service has, visible now.
+pub(crate) fn visible(running: &Running) -> BTreeSet<String> {
+    let catalog = running.catalog(TENANT_ID);
+    let now = running.now();
+    catalog
+        .range(DateTime::UNIX_EPOCH, now)
+        .filter(|index| catalog.visible_at(*index) <= now)
+        .map(|index| catalog.detection(index).full_id)
+        .collect()
+}
+
+/// Each of `want` once, and nothing else.
+#[track_caller]
+pub(crate) fn once_each(ndjson: &str, want: &BTreeSet<String>) {
+    let got = ids(ndjson);
+    let set: BTreeSet<String> = got.iter().cloned().collect();
+    assert_eq!(got.len(), set.len(), "a detection was delivered twice");
+    let lost: Vec<_> = want.difference(&set).collect();
+    let extra: Vec<_> = set.difference(want).collect();
+    assert!(
+        lost.is_empty() && extra.is_empty(),
+        "lost {lost:?}, never served {extra:?}"
+    );
+}
+
 /// A folder that is all a user has.
 pub(crate) struct Home {
     folder: TempDir,
@@ -117,6 +168,20 @@ impl Home {
             )
             .stdin(Stdio::null());
         command
+    }
+
+    /// `watchbell run --once`, which reads and delivers everything.
+    #[track_caller]
+    pub(crate) fn run_once(&self) -> Ran {
+        let ran = self.run("run", &["--once"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran
+    }
+
+    /// `watchbell state --json`.
+    #[track_caller]
+    pub(crate) fn state(&self) -> Value {
+        serde_json::from_str(&self.run("state", &["--json"]).ok()).unwrap()
     }
 
     /// `watchbell VERB -c watchbell.toml ARGS`, to its end.
@@ -182,6 +247,26 @@ impl Service {
         }
     }
 
+    /// What it said so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.printed.path().join("stderr")).unwrap()
+    }
+
+    /// To its end.
+    pub(crate) fn wait(mut self) -> Ran {
+        let mut child = self.child.take().unwrap();
+        self.ran(&mut child)
+    }
+
+    fn ran(&self, child: &mut Child) -> Ran {
+        let text = |name| fs::read_to_string(self.printed.path().join(name)).unwrap();
+        Ran {
+            code: child.wait().unwrap().code(),
+            stdout: text("stdout"),
+            stderr: text("stderr"),
+        }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         let mut child = self.child.take().unwrap();
@@ -194,12 +279,7 @@ impl Service {
         let mut child = self.child.take().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let text = |name| fs::read_to_string(self.printed.path().join(name)).unwrap();
-        Ran {
-            code: child.wait().unwrap().code(),
-            stdout: text("stdout"),
-            stderr: text("stderr"),
-        }
+        self.ran(&mut child)
     }
 }
 
@@ -214,10 +294,21 @@ impl Drop for Service {
 
 /// Waits until `done`; long, since these machines are shared.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, done: impl FnMut() -> bool) {
+    wait(what, Duration::from_secs(60), done);
+}
+
+/// As [`wait_until`], for what takes long even on a quiet machine.
+#[track_caller]
+pub(crate) fn wait_long(what: &str, done: impl FnMut() -> bool) {
+    wait(what, Duration::from_secs(300), done);
+}
+
+#[track_caller]
+fn wait(what: &str, most: Duration, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        assert!(begun.elapsed() < most, "never: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

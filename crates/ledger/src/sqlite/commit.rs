@@ -2,7 +2,7 @@
 
 use super::{covered, quarantine};
 use crate::entry::{Packer, compress};
-use crate::{Commit, Committed, EntryId, Error, FeedId};
+use crate::{Commit, Committed, EntryId, Error, FeedId, Record};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,17 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
     let mut packer = Packer::default();
     let mut insert = connection
         .prepare_cached("INSERT OR IGNORE INTO key (feed, time, identity) VALUES (?, ?, ?)")?;
+    let read = if work.around_covered {
+        covered::list(connection, feed, "")?
+    } else {
+        Vec::new()
+    };
+    let was_read = |time| read.iter().any(|(from, to)| (*from..*to).contains(&time));
     for record in &work.records {
+        if was_read(record.time) {
+            done.duplicates += 1;
+            continue;
+        }
         let is_new = insert.execute(params![feed.0, record.time, key(&record.identity)])? > 0;
         if is_new {
             done.fresh += 1;
@@ -53,6 +63,20 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
         forget(connection, feed, below)?;
     }
     Ok(done)
+}
+
+/// Which of these have their keys here.
+pub(super) fn known(
+    connection: &Connection,
+    feed: FeedId,
+    records: &[Record],
+) -> Result<Vec<bool>, Error> {
+    let mut find = connection
+        .prepare_cached("SELECT 1 FROM key WHERE feed = ? AND time = ? AND identity = ?")?;
+    records
+        .iter()
+        .map(|record| Ok(find.exists(params![feed.0, record.time, key(&record.identity)])?))
+        .collect()
 }
 
 fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(), Error> {

@@ -10,7 +10,7 @@ mod writer;
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
-    OpenError, Position, QuarantineId, Quarantined, Reader, Stands, Time,
+    OpenError, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::File;
@@ -112,6 +112,10 @@ impl Ledger for Sqlite {
     fn uncover(&self, feed: FeedId, job: &str) -> Result<(), Error> {
         let job = job.to_owned();
         self.write(move |connection| covered::remove(connection, feed, &job))
+    }
+
+    fn known(&self, feed: FeedId, records: &[Record]) -> Result<Vec<bool>, Error> {
+        commit::known(&self.read(), feed, records)
     }
 
     fn commit(&self, work: Commit) -> Result<Committed, Error> {

@@ -1,0 +1,64 @@
+//! What goes over the socket: one order as a line of JSON, replies as lines until the
+//! outcome.
+
+use crate::schedule::Progress;
+use serde::{Deserialize, Serialize};
+use watchbell_ledger::Time;
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Move a source's cursor.
+    SetCursor {
+        /// The source.
+        source: String,
+        /// To when.
+        to: Time,
+        /// Forget what was read from there on, so that it comes again.
+        replay: bool,
+    },
+    /// Try what is in quarantine again at the next poll.
+    Retry {
+        /// Which; none is all of it.
+        id: Option<i64>,
+    },
+    /// Give up what is in quarantine.
+    Drop {
+        /// Which.
+        id: i64,
+    },
+    /// Read a range of the past.
+    Backfill {
+        /// Of which source.
+        source: String,
+        /// From when.
+        from: Time,
+        /// Until when, without this instant.
+        to: Time,
+        /// What was read before comes again.
+        again: bool,
+    },
+}
+
+/// What is told while an order is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// How far a backfill is.
+    Progress(Progress),
+    /// The end.
+    Ended(Outcome),
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is done; words for a person.
+    Done(String),
+    /// It is not, and doing it again as it is will not help.
+    Refused(String),
+    /// It is not yet; later may work.
+    Later(String),
+}

@@ -1,0 +1,146 @@
+//! The socket in the ledger's folder, which is its owner's alone.
+
+use super::{Operator, Order, Outcome, Reply};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Bytes of an order: each is some names and numbers.
+const MOST: u64 = 64 << 10;
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+/// Takes orders for as long as it is not dropped.
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Server {
+    /// Listens in `folder`, whose lock the caller holds: a socket that is there is a dead
+    /// process's.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn start(folder: &Path) -> io::Result<Self> {
+        let path = path(folder);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Has orders done until it is dropped. One whose sender goes away is stopped.
+    pub async fn serve(self, operator: Operator) {
+        let mut talks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let operator = operator.clone();
+                        talks.spawn(async move {
+                            if let Err(error) = talk(stream, &operator).await {
+                                tracing::debug!(%error, "an order's sender went away");
+                            }
+                        });
+                    }
+                    Err(error) => tracing::warn!(%error, "orders cannot be taken"),
+                },
+                Some(_) = talks.join_next() => {}
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn talk(stream: UnixStream, operator: &Operator) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut reader = BufReader::new(read);
+    let mut line = String::new();
+    (&mut reader).take(MOST).read_line(&mut line).await?;
+    let order: Order = match serde_json::from_str(&line) {
+        Ok(order) => order,
+        Err(error) => {
+            let outcome = Outcome::Refused(format!("not an order: {error}"));
+            return tell(&mut write, &Reply::Ended(outcome)).await;
+        }
+    };
+    tracing::info!(?order, "ordered");
+    let (replies, mut told) = mpsc::unbounded_channel();
+    let performing = operator.perform(order, move |reply| {
+        let _ = replies.send(reply);
+    });
+    tokio::pin!(performing);
+    let mut rest = [0; 1];
+    loop {
+        tokio::select! {
+            outcome = &mut performing => {
+                while let Ok(reply) = told.try_recv() {
+                    tell(&mut write, &reply).await?;
+                }
+                return tell(&mut write, &Reply::Ended(outcome)).await;
+            }
+            Some(reply) = told.recv() => tell(&mut write, &reply).await?,
+            // Nothing more is said, so this is the end.
+            _ = reader.read(&mut rest) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+async fn tell(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// Sends an order to whoever runs on `folder`; none when nobody does.
+///
+/// # Errors
+/// When the other ends before the order does.
+pub async fn send(
+    folder: &Path,
+    order: &Order,
+    mut heard: impl FnMut(&Reply),
+) -> io::Result<Option<Outcome>> {
+    let mut stream = match UnixStream::connect(path(folder)).await {
+        Ok(stream) => stream,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut line = serde_json::to_vec(order)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await? {
+        let reply: Reply = serde_json::from_str(&line)?;
+        heard(&reply);
+        if let Reply::Ended(outcome) = reply {
+            return Ok(Some(outcome));
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the running watchbell ended in the middle",
+    ))
+}

@@ -1,0 +1,225 @@
+//! `state`, `state set-cursor`, `state quarantine`, `backfill` and `poll --dry-run`: beside a
+//! process that runs, and without one.
+
+use super::support::{
+    Home, Ran, Service, lines_of, once_each, run, start, to_file, visible, wait_until,
+};
+use chrono::{TimeDelta, Utc};
+use std::time::Duration;
+use watchbell_simulator::{Config, Late, Running};
+
+/// Six hours of history that ended a minute ago.
+fn long() -> Config {
+    let now = Utc::now();
+    Config {
+        rate: 10.0,
+        start: Some(now - TimeDelta::hours(6)),
+        end: Some(now - TimeDelta::minutes(1)),
+        late: Late {
+            rate: 0.0,
+            ..Late::default()
+        },
+        ..Config::default()
+    }
+}
+
+fn orders(home: &Home, args: &[&str]) -> Ran {
+    let (verb, rest) = args.split_at(if args[0] == "state" {
+        args.len().min(2)
+    } else {
+        1
+    });
+    let verb = if verb.get(1) == Some(&"quarantine") {
+        &args[..3]
+    } else {
+        verb
+    };
+    let rest = if verb.len() == 3 { &args[3..] } else { rest };
+    run(home
+        .watchbell(verb)
+        .args(["-c", "watchbell.toml"])
+        .args(rest))
+}
+
+fn home(running: &Running) -> Home {
+    Home::with(&to_file(running, "since = \"PT1H\""))
+}
+
+const BACKFILL: &[&str] = &[
+    "backfill", "--source", "contoso", "--from", "PT7H", "--to", "PT0S",
+];
+
+#[test]
+fn a_backfill_reads_what_was_not_read_and_again_reads_all() {
+    let running = start(long());
+    let home = home(&running);
+    home.run_once();
+    let recent = lines_of(&home.read("all.ndjson"));
+    assert!((500..700).contains(&recent), "{recent}");
+    let said = orders(&home, BACKFILL);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    let asked = running.stats().detection_requests;
+    orders(&home, BACKFILL).ok();
+    assert_eq!(
+        running.stats().detection_requests,
+        asked,
+        "all of it was read"
+    );
+    home.run_once();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+
+    let again = [BACKFILL, &["--again"]].concat();
+    let said = orders(&home, &again);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("once more"), "{}", said.stderr);
+    assert_eq!(
+        lines_of(&home.read("all.ndjson")),
+        2 * visible(&running).len()
+    );
+}
+
+#[test]
+fn a_backfill_goes_to_the_process_that_runs_and_survives_its_death() {
+    let running = start(Config {
+        rate: 200.0,
+        ..long()
+    });
+    let home = Home::with(&to_file(&running, "since = \"PT1H\"\nmax_window_secs = 60"));
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first poll", || !home.read("all.ndjson").is_empty());
+    let mut command = home.watchbell(BACKFILL);
+    let backfill = Service::start(command.args(["-c", "watchbell.toml"]));
+    wait_until("its beginning", || running.stats().detection_requests > 80);
+    service.kill();
+    let ran = backfill.wait();
+    assert_eq!(ran.code, Some(74), "{ran:?}");
+    let before = running.stats().detection_requests;
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("polls", || running.stats().detection_requests > before);
+    let ran = orders(&home, BACKFILL);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains('%'),
+        "progress in lines: {}",
+        ran.stderr
+    );
+    wait_until("delivery", || {
+        lines_of(&home.read("all.ndjson")) >= visible(&running).len()
+    });
+    service.terminate();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
+#[test]
+fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
+    let running = start(long());
+    let home = home(&running);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first poll", || !home.read("all.ndjson").is_empty());
+    let first = lines_of(&home.read("all.ndjson"));
+    let set = ["state", "set-cursor", "--source", "contoso", "--to", "PT2H"];
+    let said = orders(&home, &set).stderr;
+    assert!(said.contains("known back to"), "{said}");
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(
+        lines_of(&home.read("all.ndjson")),
+        first,
+        "nothing comes twice"
+    );
+    let said = orders(&home, &[&set[..], &["--replay"]].concat());
+    assert!(said.stderr.contains("comes again"), "{said:?}");
+    wait_until("two hours again", || {
+        lines_of(&home.read("all.ndjson")) > 2 * first
+    });
+    service.terminate();
+    let said = orders(
+        &home,
+        &["state", "set-cursor", "--source", "nobody", "--to", "PT2H"],
+    )
+    .failed(64);
+    assert!(
+        said.contains("nobody") && said.contains("contoso"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_the_next_poll_would_do_and_moves_nothing() {
+    let running = start(long());
+    let home = home(&running);
+    let dry = |home: &Home| home.run("poll", &["--dry-run"]);
+    let ran = dry(&home);
+    let all = lines_of(&ran.stdout);
+    assert!(
+        all > 500 && ran.stderr.contains("not read yet"),
+        "{}",
+        ran.stderr
+    );
+    home.run_once();
+    let before = home.state();
+    let ran = dry(&home);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("0 new"), "{}", ran.stderr);
+    assert_eq!(
+        home.state()["sources"][0]["cursor"],
+        before["sources"][0]["cursor"]
+    );
+    assert_eq!(lines_of(&home.read("all.ndjson")), all);
+}
+
+#[test]
+fn a_second_process_on_one_folder_is_refused_and_may_look() {
+    let running = start(long());
+    let home = home(&running);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first poll", || !home.read("all.ndjson").is_empty());
+    let said = home.run("run", &["--once"]).failed(75);
+    assert!(said.contains("another watchbell runs"), "{said}");
+    assert!(home.state()["sources"][0]["cursor"].is_string());
+    let text = home.run("state", &[]).ok();
+    assert!(
+        text.contains("cursor") && text.contains("nothing waits"),
+        "{text}"
+    );
+    service.terminate();
+}
+
+#[test]
+fn a_sink_that_is_gone_stops_the_start_until_it_is_given_up() {
+    let running = start(long());
+    let config = to_file(&running, "since = \"PT1H\"");
+    let home = Home::with(&config.replace("all.ndjson", "later/all.ndjson"));
+    let ran = home.run("run", &["--once", "--graceful-shutdown-limit-secs", "0"]);
+    assert_eq!(ran.code, Some(75));
+    home.write("watchbell.toml", &config.replace("sinks.all", "sinks.new"));
+    let said = home.run("run", &["--once"]).failed(78);
+    assert!(
+        said.contains("sink all") && said.contains("--forget-sink all"),
+        "{said}"
+    );
+    let ran = home.run("run", &["--once", "--forget-sink", "all"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("given up"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_folder_or_a_ledger_the_words_say_what_to_do() {
+    let running = start(long());
+    let home = home(&running);
+    let said = home.run("state", &[]).failed(78);
+    assert!(said.contains("there is no ledger"), "{said}");
+    let config = home
+        .read("watchbell.toml")
+        .replace("data_dir = \"data\"\n", "");
+    home.write("watchbell.toml", &config);
+    for verb in ["run", "state"] {
+        let said = home.run(verb, &[]).failed(78);
+        assert!(said.contains("data_dir: is missing"), "{said}");
+    }
+}
