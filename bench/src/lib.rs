@@ -12,6 +12,7 @@
 //!
 //! What is compared is the ratio within each pair, never two absolute times.
 
+mod backlog;
 mod compare;
 mod first_byte;
 mod front;
@@ -25,6 +26,7 @@ mod side;
 mod spread;
 mod worker;
 
+pub use backlog::{Backlog, backlog, pull_backlog};
 pub use compare::{Large, Small, large, small};
 pub use first_byte::{FirstByte, first_byte};
 pub use front::Front;

@@ -4,10 +4,12 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use watchbell_bench::{Report, Served, SimulatorProcess, Window, Worker, first_byte, large, small};
+use watchbell_bench::{
+    Report, Served, SimulatorProcess, Window, Worker, backlog, first_byte, large, small,
+};
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
 /// Detections of a small poll.
@@ -22,6 +24,9 @@ struct Arguments {
     /// Interleaved pairs of each comparison.
     #[arg(long, default_value_t = 11)]
     pairs: u32,
+    /// Only a backlog of that many detections, through the ledger to a file on disk.
+    #[arg(long, value_name = "DETECTIONS")]
+    backlog: Option<u32>,
     /// The `watchbell` program. Default: the one beside this.
     #[arg(long)]
     watchbell: Option<PathBuf>,
@@ -62,6 +67,14 @@ fn main() -> Result<()> {
     let watchbell = arguments
         .watchbell
         .unwrap_or_else(|| here.join("watchbell"));
+    if let Some(total) = arguments.backlog {
+        let folder = tempfile::tempdir_in(&here)?;
+        let ca_file = folder.path().join("ca.pem");
+        let simulator = SimulatorProcess::start(&here.join("bench-simulator"), total, &ca_file)?;
+        let sizes = (total, arguments.pairs.min(3));
+        let measured = backlog(&here, &watchbell, &simulator.served, folder.path(), sizes)?;
+        return Ok(write!(io::stdout(), "{measured}")?);
+    }
     let report = measure(&here, &watchbell, &sizes)?;
     Ok(report.write(&mut io::stdout())?)
 }

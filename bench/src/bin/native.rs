@@ -4,7 +4,8 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
-use watchbell_bench::{Native, ServiceArgs, Side, Window, attend};
+use std::path::PathBuf;
+use watchbell_bench::{Native, ServiceArgs, Side, Window, attend, pull_backlog};
 
 #[derive(Parser)]
 struct Arguments {
@@ -18,6 +19,17 @@ enum Verb {
     Serve {
         #[command(flatten)]
         service: ServiceArgs,
+    },
+    /// Pulls a backlog in windows of an hour, until it is on disk.
+    Backlog {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// How many detections there are.
+        #[arg(long)]
+        total: u32,
+        /// Where to write.
+        #[arg(long)]
+        file: PathBuf,
     },
     /// Pulls once, to stdout.
     Print {
@@ -36,6 +48,11 @@ enum Verb {
 async fn main() -> Result<()> {
     match Arguments::parse().verb {
         Verb::Serve { service } => attend(Native::start(&service).await?).await,
+        Verb::Backlog {
+            service,
+            total,
+            file,
+        } => pull_backlog(&service, total, &file).await,
         Verb::Print {
             service,
             since,
