@@ -14,6 +14,7 @@ mod program {
     mod mistakes;
     mod orders;
     mod poll;
+    mod reading;
     mod recovery;
     mod run;
     mod secrets;

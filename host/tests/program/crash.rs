@@ -20,6 +20,10 @@ fn kills() -> usize {
 
 /// A service that does what services do.
 fn moody(bounds: Bounds) -> Running {
+    start(moods(bounds))
+}
+
+fn moods(bounds: Bounds) -> Config {
     let faults = [
         "detections:429:rate=0.05",
         "detections:500:rate=0.05",
@@ -28,7 +32,7 @@ fn moody(bounds: Bounds) -> Running {
         "detections:drop:rate=0.02",
         "token:503:rate=0.05",
     ];
-    start(Config {
+    Config {
         rate: 3000.0,
         start: Some(chrono::Utc::now() - chrono::TimeDelta::minutes(2)),
         bursts: Bursts {
@@ -43,7 +47,7 @@ fn moody(bounds: Bounds) -> Running {
         faults: faults.map(|fault| fault.parse().unwrap()).to_vec(),
         record: true,
         ..Config::default()
-    })
+    }
 }
 
 fn configuration(running: &Running) -> String {
@@ -171,6 +175,59 @@ fn survives(bounds: Bounds, kills: usize) {
         got.len(),
         files(&home).len()
     );
+}
+
+/// The same for `backfill`, which nobody else runs beside, over history that has ended.
+fn backfill_survives(kills: usize) {
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let now = chrono::Utc::now();
+    let running = start(Config {
+        rate: 600.0,
+        start: Some(now - chrono::TimeDelta::minutes(40)),
+        end: Some(now - chrono::TimeDelta::minutes(20)),
+        late: Late {
+            rate: 0.0,
+            ..Late::default()
+        },
+        ..moods(Bounds::default())
+    });
+    let home =
+        Home::with(&configuration(&running).replace("max_window_secs = 30", "max_window_secs = 4"));
+    let args = [
+        "backfill",
+        "-c",
+        "watchbell.toml",
+        "--source",
+        "contoso",
+        "--from",
+        "PT1H",
+        "--to",
+        "PT0S",
+    ];
+    for round in 0..kills {
+        let service = Service::start(home.watchbell(args).env("WATCHBELL_LOG", "warn"));
+        if round % 2 == 0 {
+            std::thread::sleep(Duration::from_millis(random.u64(50..400)));
+        } else {
+            after_growth(&home, &mut random);
+        }
+        service.kill();
+    }
+    running.clear_faults();
+    let ran = super::support::run(&mut home.watchbell(args));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let times = delivered(&home, &running);
+    let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "seed {seed}: delivered twice: {twice:?}");
+    let all = running.catalog(TENANT_ID).count();
+    assert_eq!(times.len() as u64, all, "seed {seed}: some were lost");
+    println!("{kills} kills of backfill, {all} detections, 0 lost, 0 twice");
+}
+
+#[test]
+fn killed_anywhere_a_backfill_goes_on_where_it_was() {
+    backfill_survives(kills() / 4);
 }
 
 #[test]

@@ -274,12 +274,16 @@ impl Service {
         child.wait().unwrap();
     }
 
-    /// SIGTERM, and what it did in all.
-    pub(crate) fn terminate(mut self) -> Ran {
-        let mut child = self.child.take().unwrap();
-        let pid = rustix::process::Pid::from_child(&child);
+    /// SIGTERM.
+    pub(crate) fn signal(&self) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.ran(&mut child)
+    }
+
+    /// SIGTERM, and what it did in all.
+    pub(crate) fn terminate(self) -> Ran {
+        self.signal();
+        self.wait()
     }
 }
 

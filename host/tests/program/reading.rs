@@ -1,0 +1,181 @@
+//! How a source is read over time: what is late, what is ignored, what is too large, and
+//! what is an outage and no poison.
+
+use super::support::{
+    Home, Service, lines_of, once_each, run, start, to_file, visible, wait_until,
+};
+use chrono::{TimeDelta, Utc};
+use std::time::Duration;
+use watchbell_simulator::{Bounds, Bursts, Config, Late, Running};
+
+/// Ten minutes of history that ended a minute ago, none of it late.
+fn ended() -> Config {
+    let now = Utc::now();
+    Config {
+        rate: 60.0,
+        start: Some(now - TimeDelta::minutes(11)),
+        end: Some(now - TimeDelta::minutes(1)),
+        late: Late {
+            rate: 0.0,
+            ..Late::default()
+        },
+        ..Config::default()
+    }
+}
+
+fn home(running: &Running, settings: &str) -> Home {
+    Home::with(&to_file(running, settings))
+}
+
+fn retry(home: &Home) {
+    run(&mut home.watchbell(["state", "quarantine", "retry", "-c", "watchbell.toml"]));
+    home.run_once();
+}
+
+#[test]
+fn what_comes_later_than_the_overlap_is_found_by_a_rescan_and_late_ones_are_warned_of() {
+    let running = start(Config {
+        rate: 600.0,
+        start: Some(Utc::now() - TimeDelta::seconds(10)),
+        end: Some(Utc::now() + TimeDelta::seconds(4)),
+        late: Late {
+            rate: 0.3,
+            by_up_to: Duration::from_secs(8),
+        },
+        ..ended()
+    });
+    let settings = "overlap_secs = 2\nrescan = { every = \"PT2S\", back = \"PT1M\" }";
+    let home = home(&running, settings);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("all", || {
+        lines_of(&home.read("all.ndjson")) as u64 == running.catalog("any").count()
+    });
+    let ran = service.terminate();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    assert!(ran.stderr.contains("stragglers"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("raise overlap_secs"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_raised_overlap_delivers_nothing_twice() {
+    let running = start(ended());
+    let config = to_file(&running, "since = \"PT1H\"\noverlap_secs = 30");
+    let home = Home::with(&config);
+    home.run_once();
+    home.run_once();
+    home.write(
+        "watchbell.toml",
+        &config.replace("overlap_secs = 30", "overlap_secs = 7200"),
+    );
+    home.run_once();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
+#[test]
+fn a_bound_that_the_service_ignores_is_said_and_loses_nothing() {
+    let running = start(Config {
+        bounds: Bounds {
+            ignore_until: true,
+            ..Bounds::default()
+        },
+        ..ended()
+    });
+    let home = home(
+        &running,
+        "since = \"PT1H\"\nmax_window_secs = 120\nlimit = 200",
+    );
+    let ran = home.run_once();
+    assert!(
+        ran.stderr.contains("ignores untilTimeUtc"),
+        "{}",
+        ran.stderr
+    );
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
+#[test]
+fn a_millisecond_that_is_too_large_becomes_a_gap_that_a_higher_limit_lifts() {
+    let running = start(Config {
+        bursts: Bursts {
+            every: 200,
+            size: 30,
+        },
+        ..ended()
+    });
+    let config = to_file(
+        &running,
+        "since = \"PT1H\"\nlimits.max_response_bytes = \"30 kB\"",
+    );
+    let home = Home::with(&config);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    let least = visible(&running).len() - 3 * 32;
+    super::support::wait_long("what is not in a burst", || {
+        lines_of(&home.read("all.ndjson")) >= least
+    });
+    wait_until("quiet", || {
+        home.state()["sources"][0]["last_error"].is_null()
+    });
+    service.terminate();
+    assert!(home.state()["sources"][0]["quarantined"].as_u64().unwrap() >= 3);
+    home.write("watchbell.toml", &config.replace("30 kB", "3 MB"));
+    retry(&home);
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    assert_eq!(home.state()["sources"][0]["quarantined"], 0);
+}
+
+#[test]
+fn an_outage_is_no_poison_and_narrows_nothing() {
+    for fault in ["sign-in-page", "503", "drop"] {
+        let running = start(ended());
+        running.add_fault(format!("detections:{fault}:times=5").parse().unwrap());
+        let home = home(&running, "since = \"PT1H\"");
+        let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+        wait_until("all", || {
+            lines_of(&home.read("all.ndjson")) >= visible(&running).len()
+        });
+        service.terminate();
+        once_each(&home.read("all.ndjson"), &visible(&running));
+        assert_eq!(home.state()["sources"][0]["quarantined"], 0, "{fault}");
+    }
+}
+
+#[test]
+fn a_quarantine_that_is_full_stops_its_source_which_says_so() {
+    let running = start(ended());
+    running.add_fault("detections:bad-element:index=100".parse().unwrap());
+    let home = home(
+        &running,
+        "since = \"PT1H\"\nlimits.max_quarantine_bytes = \"1 kB\"",
+    );
+    home.run_once();
+    let asked = running.stats().detection_requests;
+    let ran = home.run("run", &["--once"]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert!(ran.stderr.contains("quarantine is full"), "{}", ran.stderr);
+    assert_eq!(running.stats().detection_requests, asked);
+    running.clear_faults();
+    let list =
+        run(&mut home.watchbell(["state", "quarantine", "list", "-c", "watchbell.toml"])).ok();
+    let id = list.split(' ').next().unwrap();
+    run(&mut home.watchbell(["state", "quarantine", "drop", "-c", "watchbell.toml", id]));
+    home.run_once();
+}
+
+#[test]
+fn a_second_signal_does_not_wait_and_what_remains_is_delivered_next_time() {
+    let running = start(ended());
+    let config = to_file(&running, "since = \"PT1H\"").replace("all.ndjson", "later/all.ndjson");
+    let home = Home::with(&config);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the sink's trouble", || {
+        service.stderr().contains("No such file")
+    });
+    service.signal();
+    wait_until("draining", || service.stderr().contains("asked to end"));
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert!(ran.stderr.contains("ended at once"), "{}", ran.stderr);
+    std::fs::create_dir(home.path("later")).unwrap();
+    home.run_once();
+    once_each(&home.read("later/all.ndjson"), &visible(&running));
+}
