@@ -32,7 +32,10 @@ pub async fn pull_backlog(service: &ServiceArgs, total: u32, file: &Path) -> Res
     }
     ensure!(u32::try_from(pulled)? == total, "{pulled} of {total} came");
     out.flush()?;
-    Ok(out.into_inner().map_err(|e| e.into_error())?.sync_data()?)
+    Ok(out
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?
+        .sync_data()?)
 }
 
 /// What reading a backlog took.
@@ -63,7 +66,7 @@ pub fn backlog(
     };
     let (their_file, our_file) = (folder.join("native.ndjson"), folder.join("ours.ndjson"));
     for pair in 0..pairs {
-        eprintln!("pair {} of {pairs}", pair + 1);
+        let _ = writeln!(std::io::stderr(), "pair {} of {pairs}", pair + 1);
         let _ = fs::remove_file(&their_file);
         let mut native = Command::new(here.join("native"));
         native

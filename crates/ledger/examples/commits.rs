@@ -8,6 +8,7 @@
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .copied()
             .unwrap_or_default()
     };
-    println!(
+    writeln!(
+        io::stdout(),
         "{} commits in {:.1} s ({:.0}/s of {rate}/s): p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
         waits.len(),
         took.as_secs_f64(),
@@ -42,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         at(50).as_secs_f64() * 1e3,
         at(99).as_secs_f64() * 1e3,
         at(100).as_secs_f64() * 1e3,
-    );
+    )?;
     Ok(())
 }
 

@@ -305,7 +305,10 @@ fn expires_on_as_a_string_is_read() {
     let ran = service.terminate();
     assert!(!ran.stderr.contains("ERROR"), "{}", ran.stderr);
     assert!(running.stats().tokens_issued >= 2);
-    let refused = running.exchanges().iter().any(|exchange| exchange.status == 401);
+    let refused = running
+        .exchanges()
+        .iter()
+        .any(|exchange| exchange.status == 401);
     assert!(!refused, "renewed before its end, which expires_on says");
     once_each(&home.read("all.ndjson"), &visible(&running));
 }
