@@ -81,6 +81,18 @@ pub enum Error {
         /// What waits for it.
         backlog: Backlog,
     },
+    /// A reader does not take a source any more of which something waits for it.
+    #[error(
+        "the sink {reader} does not take the source {origin} any more, and {records} detections of it wait; put it back, or give them up with --forget-sink {reader}"
+    )]
+    SourceGone {
+        /// The reader.
+        reader: String,
+        /// The source.
+        origin: String,
+        /// How much waits.
+        records: u64,
+    },
     /// There is no such reader.
     #[error("no reader {0}")]
     NoReader(String),

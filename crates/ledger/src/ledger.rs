@@ -66,7 +66,7 @@ pub trait Ledger: Send + Sync {
     /// have taken everything, or be in `forget`.
     ///
     /// # Errors
-    /// [`Error::ReaderGone`]; nothing was done.
+    /// [`Error::ReaderGone`], [`Error::SourceGone`]; nothing was done.
     fn register(&self, readers: &[Reader], forget: &[String]) -> Result<Vec<Forgotten>, Error>;
 
     /// Every reader's name.

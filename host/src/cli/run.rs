@@ -76,10 +76,15 @@ impl Run {
         }
         let stop = service.stop();
         let drain = Duration::from_secs(self.graceful_shutdown_limit_secs);
-        let server = control::Server::start(&folder)
-            .map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", folder.display())))?;
         let operator = control::Operator::new(Arc::clone(&ledger), service.handles());
-        let serving = tokio::spawn(server.serve(operator));
+        let serving = match control::Server::start(&folder) {
+            Ok(server) => Some(tokio::spawn(server.serve(operator))),
+            // A path of more than 107 bytes cannot be a socket's; all else works.
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "no orders can be taken while this runs");
+                None
+            }
+        };
         let working = async {
             if self.once {
                 service.run_polls(1, drain).await
@@ -103,7 +108,9 @@ impl Run {
                 return Err(Failure::new(Exit::Later, "ended at once; what remains is kept"));
             }
         };
-        serving.abort();
+        if let Some(serving) = serving {
+            serving.abort();
+        }
         finish(&ended, self.once)
     }
 }

@@ -15,7 +15,7 @@ use super::retry::{Backoff, Verdict};
 use super::strikes::Strikes;
 use super::walk::{Pace, Span, Walk};
 use crate::config::{Name, Source};
-use crate::observe::Trouble;
+use crate::observe::{Trouble, printable};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,6 +31,9 @@ const GATE_WAIT: Duration = Duration::from_secs(1);
 
 /// From one try of something in quarantine to the next.
 const QUARANTINE_RETRY: TimeDelta = TimeDelta::hours(1);
+
+/// A local clock that is further from the service's is said.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 /// Keys are kept that much longer than they are needed.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
@@ -69,6 +72,7 @@ pub struct Feed {
     backoff: Backoff,
     trouble: Trouble,
     bounds_trouble: Trouble,
+    skew_trouble: Trouble,
     rescanned: Instant,
     stop: watch::Receiver<bool>,
 }
@@ -174,6 +178,7 @@ impl Feed {
             backoff: Backoff::default(),
             trouble: Trouble::default(),
             bounds_trouble: Trouble::default(),
+            skew_trouble: Trouble::default(),
             rescanned: Instant::now(),
             stop,
         })
@@ -333,6 +338,7 @@ impl Feed {
         tally.read += rows.count();
         let is_read = !is_cut && (rows.beyond == 0 || window.is_least());
         let quarantine = elements(&rows, window);
+        let reason = printable(&rows.reason);
         let sorted = answer::sort(rows.alerts, window, Keep::From(keys_from));
         tally.below += sorted.below;
         tally.above += sorted.above;
@@ -347,6 +353,10 @@ impl Feed {
         tally.fresh += done.fresh;
         tally.duplicates += done.duplicates;
         tally.quarantined += done.quarantined;
+        if done.quarantined > 0 {
+            tracing::error!(source = %self.name, count = done.quarantined, reason,
+                "elements cannot be read; they are in quarantine and the rest goes on (watchbell state quarantine list)");
+        }
         Ok(done)
     }
 
@@ -554,6 +564,24 @@ impl Feed {
             && let Err(odd) = self.clock.see(sighting)
         {
             tracing::warn!(source = %self.name, "{odd}");
+        }
+        let ahead = self.clock.now() - Utc::now();
+        let said = if ahead.abs() > SKEW {
+            let words = format!(
+                "this machine's clock is {} s {} the service's, whose is used; set it right",
+                ahead.num_seconds().abs(),
+                if ahead > TimeDelta::zero() {
+                    "behind"
+                } else {
+                    "ahead of"
+                },
+            );
+            self.skew_trouble.met_kind("skew", &words)
+        } else {
+            self.skew_trouble.over()
+        };
+        if let Some(say) = said {
+            tracing::warn!(source = %self.name, "{say}");
         }
     }
 

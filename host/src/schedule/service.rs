@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use watchbell_ledger::{self as ledger, Forgotten, Ledger};
 
+/// How long a window that is being asked for may take after a stop.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+
 /// Sources and sinks around one ledger.
 pub struct Service {
     feeds: Vec<Feed>,
@@ -203,6 +206,14 @@ struct Polled {
     behind: Vec<String>,
 }
 
+/// Resolves a while after `stop`.
+async fn overdue(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(UNDER_WAY).await;
+}
+
 async fn poll_on_interval(
     mut feed: Feed,
     mut stop: watch::Receiver<bool>,
@@ -227,7 +238,13 @@ async fn poll_on_interval(
         }
         due = Some(tick + period);
         loop {
-            let wait = match feed.poll().await {
+            let step = tokio::select! {
+                step = feed.poll() => step,
+                // What a window found is written down whole or not at all, so it may be
+                // given up at any point.
+                () = overdue(stop.clone()) => Step::Stopped,
+            };
+            let wait = match step {
                 Step::Done => break,
                 Step::Stopped => return polled,
                 Step::Stuck(_) if left.is_some() => {

@@ -16,7 +16,10 @@ pub(super) fn register(
 ) -> Result<Vec<Forgotten>, Error> {
     let mut forgotten = Vec::new();
     for name in names(connection)? {
-        if readers.iter().any(|reader| reader.name == name) {
+        if let Some(reader) = readers.iter().find(|reader| reader.name == name) {
+            if !forget.contains(&name) {
+                check_sources(connection, reader)?;
+            }
             continue;
         }
         let backlog = backlog(connection, &name)?;
@@ -43,6 +46,28 @@ pub(super) fn register(
     }
     remove_taken(connection)?;
     Ok(forgotten)
+}
+
+/// Refuses when something waits of a source that the reader does not take any more.
+fn check_sources(connection: &Connection, reader: &Reader) -> Result<(), Error> {
+    let after = position(connection, &reader.name)?.acknowledged;
+    let mut waiting = connection.prepare_cached(
+        "SELECT source, sum(records) FROM entry
+         WHERE id > ?2 AND source IN (SELECT source FROM takes WHERE reader = ?1)
+         GROUP BY source",
+    )?;
+    let mut rows = waiting.query(params![reader.name, after.0])?;
+    while let Some(row) = rows.next()? {
+        let origin: String = row.get(0)?;
+        if !reader.sources.contains(&origin) {
+            return Err(Error::SourceGone {
+                reader: reader.name.clone(),
+                origin,
+                records: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+            });
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn position(connection: &Connection, reader: &str) -> Result<Position, Error> {

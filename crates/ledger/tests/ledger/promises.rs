@@ -374,3 +374,18 @@ fn keys_of_a_quarantined_range_are_kept_so_that_its_retry_repeats_nothing() {
     assert_eq!((again.fresh, again.duplicates), (2, 1));
     assert_eq!(ledger.stands(feed).unwrap().quarantined, 1);
 }
+
+#[test]
+fn a_source_that_a_reader_takes_no_more_stops_the_start_while_something_of_it_waits() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s", "t"])], &[]).unwrap();
+    put(ledger, &feed(ledger, "s"), vec![record("x", 1)]);
+    let refused = ledger.register(&[reader("a", &["t"])], &[]).unwrap_err();
+    assert!(matches!(&refused, Error::SourceGone { origin, records: 1, .. } if origin == "s"));
+    assert_eq!(waiting(ledger, "a"), ["x@1"]);
+    ledger
+        .register(&[reader("a", &["t"])], &["a".to_owned()])
+        .unwrap();
+    assert_eq!(waiting(ledger, "a"), [] as [&str; 0]);
+}
