@@ -47,7 +47,7 @@ impl Pool {
             .retry_canceled_requests(true)
             // Both a cap on the head and the most that one read of a body takes. Reads
             // grow up to it: 188 MB over loopback at 3.9 GB/s, the bare socket 3.7
-            // (examples/throughput, two cores); fixed sizes from 64 to 256 KiB were no
+            // (examples/egress_throughput, two cores); fixed sizes from 64 to 256 KiB were no
             // faster.
             .http1_max_buf_size(MAX_HEADER_BYTES)
             .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))

@@ -36,7 +36,7 @@ pub(super) struct BackfillVerb {
     /// Until when, without this instant; likewise.
     #[arg(long, value_name = "TIME")]
     to: TimeBound,
-    /// Deliver what was delivered before once more.
+    /// Deliver what was delivered before once more. With instants only, not durations.
     #[arg(long)]
     again: bool,
 }
@@ -54,6 +54,14 @@ impl BackfillVerb {
             ));
         }
         if self.again {
+            // Stopped and started again it must mean the same range.
+            let is_fixed = |bound: &TimeBound| matches!(bound, TimeBound::At(_));
+            if !is_fixed(&self.from) || !is_fixed(&self.to) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "--again: write --from and --to as instants such as 2026-03-01T12:00:00Z, so that the same command goes on where it was",
+                ));
+            }
             let _ = writeln!(
                 io::stderr(),
                 "--again: what was delivered of this range before is delivered once more"

@@ -109,7 +109,7 @@ impl Backfill {
             to: ceiling(self.to.min(now)),
         };
         let job = if self.again {
-            format!("again {} {}", nanos(range.from), nanos(range.to))
+            format!("again {} {}", nanos(self.from), nanos(self.to))
         } else {
             String::new()
         };

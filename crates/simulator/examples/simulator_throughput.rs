@@ -1,7 +1,7 @@
 //! How fast detections are written, and how fast they are served over loopback
 //! to a client that throws them away.
 //!
-//! `cargo run --release -p watchbell-simulator --example throughput [COUNT]`
+//! `cargo run --release -p watchbell-simulator --example simulator_throughput [COUNT]`
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

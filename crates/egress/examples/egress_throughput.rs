@@ -1,6 +1,6 @@
 //! How fast a large answer comes through, beside the bare socket.
 //!
-//! `cargo run --release -p watchbell-egress --example throughput` downloads 188 MB (the
+//! `cargo run --release -p watchbell-egress --example egress_throughput` downloads 188 MB (the
 //! size of 100,000 detections) from a thread of its own over loopback, eleven times each
 //! in turn, and prints the medians. The constants in `client.rs` were chosen with it.
 
