@@ -236,7 +236,7 @@ async fn one(
     commit.quarantine = elements(&rows, window);
     commit.records = answer::sort(rows.alerts, window, Keep::Within).records;
     let offered = commit.records.len();
-    let done = write(&feed, commit).await?;
+    let done = feed.shared.commit(commit).await?;
     Ok(Done::Read {
         window,
         read,
@@ -305,7 +305,7 @@ async fn failed_window(
         reason: error.to_string(),
         body: head,
     }];
-    let done = write(feed, commit).await?;
+    let done = feed.shared.commit(commit).await?;
     Ok(Done::Read {
         window,
         read: 0,
@@ -331,15 +331,6 @@ async fn wait_for_room(feed: &Handle) -> Result<(), BackfillError> {
             }
         }
     }
-}
-
-async fn write(feed: &Handle, commit: Commit) -> Result<ledger::Committed, BackfillError> {
-    let ledger = Arc::clone(&feed.shared.ledger);
-    let done = blocking(move || ledger.commit(commit)).await?;
-    if !done.entries.is_empty() {
-        feed.shared.news.send_modify(|count| *count += 1);
-    }
-    Ok(done)
 }
 
 /// What could not be read in a window, for the quarantine.

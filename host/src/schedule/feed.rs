@@ -52,6 +52,18 @@ pub struct Shared {
     pub news: watch::Sender<u64>,
 }
 
+impl Shared {
+    /// Writes a step of reading down, and tells those who deliver.
+    pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, ledger::Error> {
+        let ledger = Arc::clone(&self.ledger);
+        let done = blocking(move || ledger.commit(commit)).await?;
+        if !done.entries.is_empty() {
+            self.news.send_modify(|count| *count += 1);
+        }
+        Ok(done)
+    }
+}
+
 /// Held while a window is read; whoever moves the cursor by hand takes it and counts up.
 pub type Epoch = Arc<Mutex<u64>>;
 
@@ -551,12 +563,7 @@ impl Feed {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, Halt> {
-        let ledger = Arc::clone(&self.shared.ledger);
-        let done = blocking(move || ledger.commit(commit)).await?;
-        if !done.entries.is_empty() {
-            self.shared.news.send_modify(|count| *count += 1);
-        }
-        Ok(done)
+        Ok(self.shared.commit(commit).await?)
     }
 
     fn see(&mut self, sighting: Option<Sighting>) {

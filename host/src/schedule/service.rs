@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use watchbell_ledger::{self as ledger, Forgotten, Ledger};
 
+/// The longest wait that a reading which must end puts up with.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long a window that is being asked for may take after a stop.
 const UNDER_WAY: Duration = Duration::from_secs(5);
 
@@ -251,7 +254,7 @@ async fn poll_on_interval(
                     polled.behind.push(feed.name().to_string());
                     return polled;
                 }
-                Step::Later(_) if left.is_some() && feed.is_spent() => {
+                Step::Later(wait) if left.is_some() && (feed.is_spent() || wait > PATIENCE) => {
                     polled.behind.push(feed.name().to_string());
                     return polled;
                 }

@@ -2,29 +2,13 @@
 //! not happen here.
 
 use super::support::{
-    Home, NOON, SINCE, Service, at_noon, expected, lines_of, once_each, start, to_file, visible,
-    wait_until,
+    Home, NOON, SINCE, Service, at_noon, ended, expected, lines_of, once_each, start, to_file,
+    visible, wait_until,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::time::Duration;
 use watchbell_simulator::{Bounds, Bursts, Clock, Config, Late, Running, TENANT_ID, TokenAnswer};
-
-/// Ten minutes of history that ended a minute ago, none of it late.
-fn ended() -> Config {
-    let now = Utc::now();
-    Config {
-        rate: 60.0,
-        start: Some(now - TimeDelta::minutes(11)),
-        end: Some(now - TimeDelta::minutes(1)),
-        late: Late {
-            rate: 0.0,
-            ..Late::default()
-        },
-        record: true,
-        ..Config::default()
-    }
-}
 
 fn time(value: &Value) -> DateTime<Utc> {
     value.as_str().unwrap().parse().unwrap()

@@ -2,26 +2,11 @@
 //! what is an outage and no poison.
 
 use super::support::{
-    Home, Service, lines_of, once_each, run, start, to_file, visible, wait_until,
+    Home, Service, ended, lines_of, once_each, run, start, to_file, visible, wait_until,
 };
 use chrono::{TimeDelta, Utc};
 use std::time::Duration;
 use watchbell_simulator::{Bounds, Bursts, Config, Late, Running};
-
-/// Ten minutes of history that ended a minute ago, none of it late.
-fn ended() -> Config {
-    let now = Utc::now();
-    Config {
-        rate: 60.0,
-        start: Some(now - TimeDelta::minutes(11)),
-        end: Some(now - TimeDelta::minutes(1)),
-        late: Late {
-            rate: 0.0,
-            ..Late::default()
-        },
-        ..Config::default()
-    }
-}
 
 fn home(running: &Running, settings: &str) -> Home {
     Home::with(&to_file(running, settings))

@@ -2,24 +2,17 @@
 //! a line each what was wrong and when it ended.
 
 use super::support::{
-    Home, Ran, Service, lines_of, once_each, start, to_file, visible, wait_until,
+    Home, Ran, Service, ended, lines_of, once_each, start, to_file, visible, wait_until,
 };
-use chrono::{TimeDelta, Utc};
 use std::fs;
 use std::process::Command;
-use watchbell_simulator::{Config, Late};
+use watchbell_simulator::Config;
 
-fn ended() -> Config {
-    let now = Utc::now();
+/// Ten detections a second.
+fn busy() -> Config {
     Config {
         rate: 600.0,
-        start: Some(now - TimeDelta::minutes(10)),
-        end: Some(now - TimeDelta::seconds(30)),
-        late: Late {
-            rate: 0.0,
-            ..Late::default()
-        },
-        ..Config::default()
+        ..ended()
     }
 }
 
@@ -34,7 +27,7 @@ fn said_twice(ran: &Ran, words: &str) {
 
 #[test]
 fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_is_back() {
-    let running = start(ended());
+    let running = start(busy());
     let config = to_file(&running, "since = \"PT1H\"\nmax_window_secs = 60")
         .replace("all.ndjson", "later/all.ndjson");
     let home = Home::with(&format!(
@@ -65,7 +58,7 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
 
 #[test]
 fn a_service_that_is_down_is_waited_for() {
-    let running = start(ended());
+    let running = start(busy());
     running.add_fault("token:drop".parse().unwrap());
     let home = Home::with(&to_file(&running, "since = \"PT1H\""));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
@@ -106,7 +99,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
         println!("not run: this machine allows no mount namespace");
         return;
     };
-    let running = start(ended());
+    let running = start(busy());
     let config = to_file(&running, "since = \"PT1H\"\nmax_window_secs = 20")
         .replace("\"data\"", "\"disk/data\"")
         .replace("all.ndjson", "disk/all.ndjson");
@@ -143,7 +136,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
 
 #[test]
 fn polling_stops_while_the_disk_has_less_room_than_it_must() {
-    let running = start(ended());
+    let running = start(busy());
     let config = to_file(&running, "since = \"PT1H\"")
         .replace("min_free = 1\n", "min_free = 1000000000000000\n");
     let home = Home::with(&config);

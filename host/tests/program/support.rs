@@ -1,6 +1,6 @@
 //! A folder of the user's own, the program, and a Defender for it to ask.
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -70,6 +70,22 @@ pub(crate) fn source(running: &Running) -> String {
         running.endpoint(),
         running.authority(),
     )
+}
+
+/// Ten minutes of history that ended a minute ago, one detection a second, none late.
+pub(crate) fn ended() -> Config {
+    let now = Utc::now();
+    Config {
+        rate: 60.0,
+        start: Some(now - TimeDelta::minutes(11)),
+        end: Some(now - TimeDelta::minutes(1)),
+        late: Late {
+            rate: 0.0,
+            ..Late::default()
+        },
+        record: true,
+        ..Config::default()
+    }
 }
 
 /// A configuration of one source with `settings` and a file sink `all` at `all.ndjson`.
