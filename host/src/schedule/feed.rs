@@ -246,12 +246,13 @@ impl Feed {
             self.token_seen = access.sighting;
             self.see(access.sighting);
         }
+        // First, since it may make room.
+        self.retry_quarantined(tally).await?;
         let stands = self.stands().await?;
         let held = stands.quarantined_bytes + stands.quarantined * QUARANTINE_ENTRY;
         if held >= self.puller.settings().max_quarantine_bytes {
             return Err(Halt::Full(stands));
         }
-        self.retry_quarantined(tally).await?;
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
             None => match self.begin(stands).await? {

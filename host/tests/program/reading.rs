@@ -138,12 +138,37 @@ fn a_quarantine_that_is_full_stops_its_source_which_says_so() {
     assert_eq!(ran.code, Some(75), "{ran:?}");
     assert!(ran.stderr.contains("quarantine is full"), "{}", ran.stderr);
     assert_eq!(running.stats().detection_requests, asked);
+    // A retry is made all the same, for it may make room.
     running.clear_faults();
-    let list =
-        run(&mut home.watchbell(["state", "quarantine", "list", "-c", "watchbell.toml"])).ok();
-    let id = list.split(' ').next().unwrap();
-    run(&mut home.watchbell(["state", "quarantine", "drop", "-c", "watchbell.toml", id]));
+    retry(&home);
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
+#[test]
+fn what_is_given_up_is_gone() {
+    let running = start(ended());
+    running.add_fault("detections:bad-element:index=100:times=1".parse().unwrap());
+    let home = home(&running, "since = \"PT1H\"\noverlap_secs = 0");
     home.run_once();
+    let quarantine = |verb: &str, id: &str| {
+        run(home
+            .watchbell(["state", "quarantine", verb, "-c", "watchbell.toml"])
+            .args(Some(id).filter(|id| !id.is_empty())))
+    };
+    let list = quarantine("list", "").ok();
+    let id = list.split(' ').next().unwrap();
+    let dropped = quarantine("drop", id);
+    assert!(dropped.stderr.contains("given up"), "{dropped:?}");
+    assert!(quarantine("list", "").ok().contains("nothing"));
+    let said = quarantine("drop", id).failed(64);
+    assert!(
+        said.contains("nothing in quarantine has the number"),
+        "{said}"
+    );
+    home.run_once();
+    let mut want = visible(&running);
+    want.remove(&running.catalog("any").detection(100).full_id);
+    once_each(&home.read("all.ndjson"), &want);
 }
 
 #[test]
