@@ -44,6 +44,7 @@ pub struct Outlet {
 }
 
 /// A batch and the last entry that is in it.
+#[derive(Default)]
 struct Pending {
     batch: Batch,
     last: EntryId,
@@ -131,6 +132,8 @@ impl Outlet {
         Ok(true)
     }
 
+    /// What waits, up to a batch. An entry that cannot be encoded holds up itself and what
+    /// is behind it, not what is before.
     async fn next(&self) -> Result<Option<Pending>, RouteError> {
         let mut pending: Option<Pending> = None;
         loop {
@@ -140,15 +143,17 @@ impl Outlet {
             let Some(entry) = self.entry(after).await? else {
                 return Ok(pending);
             };
-            let mut batch = pending.map(|pending| pending.batch).unwrap_or_default();
-            self.output.encode(&entry, &mut batch).await?;
-            let is_enough = batch.bytes.len() >= BATCH_BYTES;
-            pending = Some(Pending {
-                batch,
-                last: entry.id,
-            });
-            if is_enough {
-                return Ok(pending);
+            let mut batch = Batch::default();
+            match self.output.encode(&entry, &mut batch).await {
+                Ok(()) => {}
+                Err(_) if pending.is_some() => return Ok(pending),
+                Err(error) => return Err(error),
+            }
+            let pending = pending.get_or_insert_default();
+            pending.batch.append(batch);
+            pending.last = entry.id;
+            if pending.batch.bytes.len() >= BATCH_BYTES {
+                return Ok(Some(std::mem::take(pending)));
             }
         }
     }

@@ -381,10 +381,13 @@ fn missing(covered: &[(Time, Time)], range: Span) -> Vec<Span> {
     let mut all = Vec::new();
     let mut at = range.from;
     for (from, to) in covered {
-        // Outwards to whole milliseconds: what lies in a part of one is asked for again.
+        // Inwards to whole milliseconds: what lies in a part of one is asked for again.
         let (from, to) = (ceiling(instant(*from)), floor(instant(*to)));
-        if from > at && from < range.to {
-            all.push(Span { from: at, to: from });
+        if from > at && at < range.to {
+            all.push(Span {
+                from: at,
+                to: from.min(range.to),
+            });
         }
         at = at.max(to);
     }
@@ -438,6 +441,7 @@ mod tests {
         assert_eq!(spans(&[ms(0, 10), ms(50, 60)]), [(10, 50)]);
         assert_eq!(spans(&[ms(0, 20), ms(30, 40)]), [(20, 30), (40, 50)]);
         assert_eq!(spans(&[ms(0, 100)]), []);
+        assert_eq!(spans(&[ms(0, 5), ms(60, 70), ms(80, 90)]), [(10, 50)]);
         assert_eq!(spans(&[(0, 20_500_000)]), [(20, 50)]);
     }
 
