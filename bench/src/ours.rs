@@ -33,7 +33,7 @@ impl Ours {
     /// When the runtime or a setting cannot be used.
     pub fn start(service: &ServiceArgs, data_dir: &Path) -> Result<Self> {
         let runtime = Runtime::start(Pool::Service(2), Some(data_dir))?;
-        let puller = Puller::new(&runtime, &settings(service)?)?;
+        let puller = Puller::new(&runtime, settings(service)?)?;
         let component = Source::load(&runtime.engine, DEFENDER)?;
         let nobody = runtime
             .egress

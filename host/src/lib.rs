@@ -11,5 +11,9 @@ pub mod pipeline;
 pub mod schedule;
 mod secret;
 pub mod sinks;
+mod stamp;
 
-pub use secret::{MAX_SECRET_BYTES, Secret, SecretFileError};
+pub use secret::{
+    Credential, MAX_SECRET_BYTES, Secret, SecretError, SecretFileError, SecretRef, SecretSettings,
+    Secrets,
+};

@@ -20,6 +20,7 @@ mod program {
     mod run;
     mod secrets;
     mod support;
+    mod tenants;
     mod token;
     mod validate;
 }

@@ -27,7 +27,8 @@ async fn the_polling_instance_gets_neither_secret_nor_token_and_cannot_forge_one
     );
     let document = Document::parse(&file, Format::Toml, Path::new("w.toml")).unwrap();
     let runtime = Runtime::start(Pool::OneShot, Some(folder.path())).unwrap();
-    let puller = Puller::new(&runtime, &document.source("contoso", &|_| None).unwrap()).unwrap();
+    let source = document.source("contoso", &|_| None).unwrap();
+    let puller = Puller::new(&runtime, source).unwrap();
     let pulled = puller.poll(&Window::Ago("PT1H".to_owned())).await.unwrap();
 
     let [alert] = pulled.alerts.as_slice() else {

@@ -57,6 +57,7 @@ fn measure(
     let reader = Reader {
         name: "sink".to_owned(),
         sources: sources.clone(),
+        parted: false,
     };
     ledger.register(&[reader], &[])?;
     let done = AtomicBool::new(false);
@@ -152,13 +153,13 @@ fn take(ledger: &Sqlite, done: &AtomicBool) -> Result<(), watchbell_ledger::Erro
         let mut last = at;
         let mut taken = 0;
         while taken < 8 << 20
-            && let Some(entry) = ledger.next("sink", last)?
+            && let Some(entry) = ledger.next("sink", None, last)?
         {
             taken += entry.records().map(<[u8]>::len).sum::<usize>();
             last = entry.id;
         }
         if last != at {
-            ledger.acknowledge("sink", last, None)?;
+            ledger.acknowledge("sink", None, last, None)?;
             at = last;
         } else if done.load(Ordering::Relaxed) {
             return Ok(());

@@ -20,6 +20,8 @@ pub struct Entry {
     pub id: EntryId,
     /// The source that they came from.
     pub source: String,
+    /// What its tenant was called when they came.
+    pub tenant: String,
     /// How many there are.
     pub len: usize,
     /// Length and bytes of each.
@@ -41,7 +43,7 @@ impl Entry {
 
     pub(crate) fn unpack(
         id: i64,
-        source: String,
+        (source, tenant): (String, String),
         len: i64,
         raw_bytes: i64,
         payload: &[u8],
@@ -51,6 +53,7 @@ impl Entry {
         Ok(Self {
             id: EntryId(id),
             source,
+            tenant,
             len: usize::try_from(len).unwrap_or_default(),
             raw,
         })

@@ -31,6 +31,8 @@ pub struct Feed {
     pub id: FeedId,
     /// Its name.
     pub name: FeedName,
+    /// What its tenant is called downstream.
+    pub label: String,
     /// Everything up to here was read. None: nothing yet.
     pub cursor: Option<Time>,
     /// Keys are complete from here on: asking below would deliver again.

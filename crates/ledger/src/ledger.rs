@@ -1,8 +1,8 @@
 //! What a ledger does, whatever it is kept in.
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Position,
-    QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Part,
+    Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -12,6 +12,20 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`Error`]; nothing was done.
     fn feed(&self, name: &FeedName) -> Result<Feed, Error>;
+
+    /// Many feeds at once, each with what its tenant is called downstream; they are there
+    /// from then on. Their numbers come in the same order.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn enrol(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error>;
+
+    /// Gives a feed up: its cursor, its keys, its quarantine and what of it waits for
+    /// readers. Returns how many records waited.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn forget_feed(&self, feed: FeedId) -> Result<u64, Error>;
 
     /// Every feed.
     ///
@@ -75,25 +89,31 @@ pub trait Ledger: Send + Sync {
     /// [`Error`].
     fn readers(&self) -> Result<Vec<String>, Error>;
 
-    /// How far a reader has got.
+    /// How far a reader, or a part of it, has got.
     ///
     /// # Errors
     /// [`Error`].
-    fn position(&self, reader: &str) -> Result<Position, Error>;
+    fn position(&self, reader: &str, part: Part<'_>) -> Result<Position, Error>;
 
-    /// What waits for a reader.
+    /// The tenants of which something waits for a reader, the longest waiting first.
     ///
     /// # Errors
     /// [`Error`].
-    fn backlog(&self, reader: &str) -> Result<Backlog, Error>;
+    fn waiting(&self, reader: &str) -> Result<Vec<String>, Error>;
 
-    /// The first entry for a reader after `after`.
+    /// What waits for a reader, or for a part of it.
     ///
     /// # Errors
     /// [`Error`].
-    fn next(&self, reader: &str, after: EntryId) -> Result<Option<Entry>, Error>;
+    fn backlog(&self, reader: &str, part: Part<'_>) -> Result<Backlog, Error>;
 
-    /// A reader has everything up to `entry`, and wants to remember `state`. What no
+    /// The first entry for a reader, or for a part of it, after `after`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn next(&self, reader: &str, part: Part<'_>, after: EntryId) -> Result<Option<Entry>, Error>;
+
+    /// A reader, or a part of it, has everything up to `entry`, and wants to remember `state`. What no
     /// reader waits for any more is removed.
     ///
     /// # Errors
@@ -101,15 +121,16 @@ pub trait Ledger: Send + Sync {
     fn acknowledge(
         &self,
         reader: &str,
+        part: Part<'_>,
         entry: EntryId,
         state: Option<Vec<u8>>,
     ) -> Result<(), Error>;
 
-    /// What is in quarantine, of one source or of all.
+    /// What is in quarantine, of one feed or of all.
     ///
     /// # Errors
     /// [`Error`].
-    fn quarantined(&self, source: Option<&str>) -> Result<Vec<Quarantined>, Error>;
+    fn quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error>;
 
     /// What is kept of something in quarantine.
     ///

@@ -28,7 +28,7 @@ pub use error::{Error, OpenError};
 pub use feed::{Feed, FeedId, FeedName, Stands, Totals};
 pub use ledger::Ledger;
 pub use quarantine::{NewQuarantine, QuarantineId, Quarantined, Unread};
-pub use reader::{Backlog, Forgotten, Position, Reader};
+pub use reader::{Backlog, Forgotten, Part, Position, Reader};
 pub use sqlite::Sqlite;
 
 /// Nanoseconds since 1970, UTC.

@@ -38,7 +38,7 @@ pub struct Quarantined {
     pub id: QuarantineId,
     /// The feed's source.
     pub source: String,
-    /// The feed's tenant.
+    /// What the feed's tenant is called.
     pub tenant: String,
     /// Which kind.
     pub kind: Unread,

@@ -9,7 +9,13 @@ pub struct Reader {
     pub name: String,
     /// The sources that it takes.
     pub sources: Vec<String>,
+    /// Whether it takes each tenant by itself, with a position for each.
+    pub parted: bool,
 }
+
+/// Which part of a reader: none for one that takes all tenants in one row, else the
+/// tenant.
+pub type Part<'t> = Option<&'t str>;
 
 /// How far a reader has got.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

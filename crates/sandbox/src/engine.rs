@@ -166,7 +166,7 @@ impl<S: Metered> Call<S> {
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(CallError::of(&error, meter)),
-            Err(_) => Err(CallError::limit(Limit::Wall, meter)),
+            Err(_) => Err(CallError::limit(Limit::Wall, meter.limits())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong around a plugin, apart from what the plugin itself reports.
 
-use crate::limits::{Limit, Meter};
+use crate::limits::{Limit, Limits, Meter};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -61,7 +61,7 @@ impl LoadError {
 #[non_exhaustive]
 pub enum CallError {
     /// It hit a bound. The instance was dropped.
-    #[error("the plugin hit its limit on {limit}: {value}")]
+    #[error("the plugin hit its limit on {limit}: {value}{}", limit.setting().map(|name| format!(" ({name})")).unwrap_or_default())]
     Limit {
         /// Which bound.
         limit: Limit,
@@ -77,27 +77,28 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn limit(limit: Limit, meter: &Meter) -> Self {
+    pub(crate) fn limit(limit: Limit, limits: &Limits) -> Self {
         Self::Limit {
             limit,
-            value: meter.value(limit),
+            value: limits.value(limit),
         }
     }
 
     /// Sorts what wasmtime reports of a call that did not return.
     pub(crate) fn of(error: &wasmtime::Error, meter: &Meter) -> Self {
-        let fuel = || {
-            error
-                .chain()
-                .any(|cause| cause.to_string().contains("hostcalls has been exhausted"))
-        };
+        let says = |words: &str| error.chain().any(|cause| cause.to_string().contains(words));
+        let fuel = || says("hostcalls has been exhausted");
         let limit = match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => Some(Limit::Stack),
             _ if fuel() => Some(Limit::Transfer),
+            _ if says("handle limit exceeded") || says("resource table has no free keys") => {
+                Some(Limit::Handles)
+            }
+            _ if says("resource limit exceeded") => Some(Limit::Instances),
             _ => meter.met,
         };
         match limit {
-            Some(limit) => Self::limit(limit, meter),
+            Some(limit) => Self::limit(limit, meter.limits()),
             None => Self::Trap(format!("{:#}", error.root_cause())),
         }
     }

@@ -4,6 +4,7 @@
 //! memories could take many times its bound: [`Meter`] counts the sum. It also
 //! remembers which bound was met, because the trap that follows does not say.
 
+use crate::error::CallError;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -28,6 +29,8 @@ pub struct Limits {
     pub wall: Duration,
     /// Bytes that may be copied from guest to host in one host call or result.
     pub transfer_bytes: usize,
+    /// Alerts or events in one result.
+    pub output_count: usize,
     /// Bytes of an HTTP message's headers, as kept in memory.
     pub header_bytes: usize,
 }
@@ -46,6 +49,8 @@ impl Limits {
             cpu: Duration::from_secs(5).saturating_add(Duration::from_micros(response_bytes / 10)),
             wall,
             transfer_bytes: body.saturating_mul(3).saturating_add(16 * MIB),
+            // An alert has at least its braces and a comma.
+            output_count: body / 3 + 1,
             ..Self::for_plugin()
         }
     }
@@ -53,7 +58,9 @@ impl Limits {
     /// For one call of a processor or encoder with a batch of alerts.
     ///
     /// A batch of the host's holds at most 4 MiB of JSON; a jq filter holds it as a
-    /// tree of some ten times the size, in and out.
+    /// tree of some ten times the size, in and out. Tables hold functions: the bundled
+    /// components have some hundreds. A batch has some thousands of alerts; a processor
+    /// that makes many of one still has room. Header bytes are twice what egress takes.
     #[must_use]
     pub fn for_plugin() -> Self {
         Self {
@@ -64,7 +71,31 @@ impl Limits {
             cpu: Duration::from_secs(5),
             wall: Duration::from_secs(30),
             transfer_bytes: 128 * MIB,
+            output_count: 1_000_000,
             header_bytes: 128 * 1024,
+        }
+    }
+
+    /// Refuses a result of too many parts.
+    pub(crate) fn count(&self, parts: usize) -> Result<(), CallError> {
+        if parts > self.output_count {
+            return Err(CallError::limit(Limit::Count, self));
+        }
+        Ok(())
+    }
+
+    /// The value of a bound, for an error.
+    pub(crate) fn value(&self, limit: Limit) -> String {
+        match limit {
+            Limit::Memory => format!("{} bytes", self.memory_bytes),
+            Limit::Table => format!("{}", self.table_elements),
+            Limit::Cpu => format!("{:?}", self.cpu),
+            Limit::Wall => format!("{:?}", self.wall),
+            Limit::Transfer => format!("{} bytes", self.transfer_bytes),
+            Limit::Handles => format!("{}", self.handles),
+            Limit::Count => format!("{}", self.output_count),
+            Limit::Instances => format!("{}", self.instances),
+            Limit::Stack => "1 MiB".to_owned(),
         }
     }
 }
@@ -83,6 +114,12 @@ pub enum Limit {
     Wall,
     /// [`Limits::transfer_bytes`].
     Transfer,
+    /// [`Limits::handles`].
+    Handles,
+    /// [`Limits::output_count`].
+    Count,
+    /// [`Limits::instances`].
+    Instances,
     /// The guest's own call depth (1 MiB of stack).
     Stack,
 }
@@ -95,7 +132,28 @@ impl fmt::Display for Limit {
             Self::Cpu => "CPU time",
             Self::Wall => "wall time",
             Self::Transfer => "bytes handed to the host",
+            Self::Handles => "handles",
+            Self::Count => "alerts or events in one result",
+            Self::Instances => "core instances, memories or tables",
             Self::Stack => "stack",
+        })
+    }
+}
+
+impl Limit {
+    /// The setting that moves it, as the configuration names it; the stack has none.
+    #[must_use]
+    pub fn setting(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Memory => "limits.max_memory_bytes",
+            Self::Table => "limits.max_table_elements",
+            Self::Cpu => "limits.max_cpu_secs",
+            Self::Wall => "limits.max_wall_secs",
+            Self::Transfer => "limits.max_output_bytes",
+            Self::Handles => "limits.max_handles",
+            Self::Count => "limits.max_output_count",
+            Self::Instances => "limits.max_instances",
+            Self::Stack => return None,
         })
     }
 }
@@ -117,16 +175,8 @@ impl Meter {
         }
     }
 
-    /// The value of a bound, for an error.
-    pub(crate) fn value(&self, limit: Limit) -> String {
-        match limit {
-            Limit::Memory => format!("{} bytes", self.limits.memory_bytes),
-            Limit::Table => format!("{}", self.limits.table_elements),
-            Limit::Cpu => format!("{:?}", self.limits.cpu),
-            Limit::Wall => format!("{:?}", self.limits.wall),
-            Limit::Transfer => format!("{} bytes", self.limits.transfer_bytes),
-            Limit::Stack => "1 MiB".to_owned(),
-        }
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 

@@ -88,6 +88,7 @@ impl Processor {
         let outcome = timeout(limits.wall, work).await;
         let answer = call.finish(outcome)?;
         if let Ok(alerts) = &answer {
+            limits.count(alerts.len())?;
             check::alerts(alerts)?;
         }
         Ok(answer)
@@ -164,6 +165,7 @@ impl Encoder {
         let outcome = timeout(limits.wall, work).await;
         let answer = call.finish(outcome)?;
         if let Ok(events) = &answer {
+            limits.count(events.len())?;
             check::events(events, alerts.len(), format)?;
         }
         Ok(answer)

@@ -107,7 +107,10 @@ impl Source {
         let outcome = timeout(limits.wall, work).await;
         let answer = call.finish(outcome)?;
         match &answer {
-            Ok(alerts) => check::alerts(alerts)?,
+            Ok(alerts) => {
+                limits.count(alerts.len())?;
+                check::alerts(alerts)?;
+            }
             Err(Error::Malformed(fault)) => check::alerts(&fault.alerts)?,
             Err(_) => {}
         }

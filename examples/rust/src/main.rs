@@ -14,7 +14,7 @@ use watchbell_sandbox::Pool;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = Document::read("watchbell.toml".as_ref())?;
     let runtime = Runtime::start(Pool::OneShot, None)?;
-    let puller = Puller::new(&runtime, &file.source("contoso", &process_env)?)?;
+    let puller = Puller::new(&runtime, file.source("contoso", &process_env)?)?;
     for alert in puller.poll(&Window::Ago("PT10M".into())).await?.alerts {
         println!("{}", alert.json);
     }

@@ -30,6 +30,9 @@ pub(super) struct BackfillVerb {
     /// Which source of the file.
     #[arg(long, value_name = "NAME")]
     source: String,
+    /// Which of its tenants, when it has several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// From when: an instant, or an ISO 8601 duration back from now such as P7D.
     #[arg(long, value_name = "TIME")]
     from: TimeBound,
@@ -69,6 +72,7 @@ impl BackfillVerb {
         }
         let order = Order::Backfill {
             source: self.source,
+            tenant: self.tenant,
             from,
             to,
             again: self.again,

@@ -59,15 +59,9 @@ impl Demo {
         let folder = tempfile::tempdir().map_err(|e| Failure::new(Exit::Io, e))?;
         let data_dir = folder.path().join("data");
         let ledger = Sqlite::open(&data_dir).map_err(not_opened)?;
-        let prepared = prepare_config(&config).await?;
-        let opened = Service::open(
-            Arc::new(ledger),
-            &data_dir,
-            0,
-            prepared.sources,
-            prepared.pipeline,
-            Vec::new(),
-        );
+        let mut prepared = prepare_config(&config).await?;
+        prepared.plan.min_free = 0;
+        let opened = Service::open(Arc::new(ledger), &data_dir, prepared.plan, Vec::new());
         let (service, _) = opened.await.map_err(|e| Failure::new(Exit::Internal, e))?;
         let stop = service.stop();
         let stopping = tokio::spawn(async move {

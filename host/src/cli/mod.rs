@@ -4,6 +4,7 @@ mod backfill;
 mod demo;
 mod order;
 mod poll;
+mod reload;
 mod run;
 mod settings;
 mod simulate;

@@ -27,16 +27,9 @@ pub(super) async fn give(
     // Nobody runs, so it is done here, and what it yields is delivered.
     let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(&folder).map_err(not_opened)?);
     let prepared = prepare_config(&config).await?;
-    let opened = Service::open(
-        Arc::clone(&ledger),
-        &folder,
-        config.min_free(),
-        prepared.sources,
-        prepared.pipeline,
-        Vec::new(),
-    );
+    let opened = Service::open(Arc::clone(&ledger), &folder, prepared.plan, Vec::new());
     let (service, _) = opened.await.map_err(|e| Failure::new(Exit::Config, e))?;
-    let operator = Operator::new(ledger, service.handles());
+    let operator = Operator::new(ledger, service.roster());
     let working = async {
         tokio::select! {
             outcome = operator.perform(order, |reply| heard(&reply)) => outcome,

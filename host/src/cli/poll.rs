@@ -5,14 +5,14 @@ use super::settings::{QueryArgs, SourceArgs};
 use crate::config::Name;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::Codec;
-use crate::schedule::{Handle, PreviewError, Puller, Runtime, Window, preview};
+use crate::schedule::{Handle, PreviewError, Puller, Window, preview};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, ValueEnum};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use watchbell_ledger::{Ledger, OpenError, Sqlite};
-use watchbell_sandbox::{Alert, Engine, Pool};
+use watchbell_sandbox::{Alert, Engine};
 
 /// Ask a source once and print what it has.
 ///
@@ -50,8 +50,8 @@ enum Output {
 impl Poll {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let chosen = self.source.choose(Some(&self.query))?;
-        let runtime = Runtime::start(Pool::OneShot, chosen.data_dir.as_deref())?;
-        let puller = Puller::new(&runtime, &chosen.source)?;
+        let runtime = chosen.runtime()?;
+        let puller = Puller::new(&runtime, Arc::clone(&chosen.source))?;
         if self.dry_run {
             return dry_run(&puller, chosen.name, chosen.data_dir.as_deref()).await;
         }
@@ -157,7 +157,7 @@ async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<Vec<u8>, Failure> {
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     let (batch, held_back) = codec
-        .encode(alerts)
+        .encode(alerts, None)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     if held_back > 0 {

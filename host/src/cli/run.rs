@@ -1,11 +1,12 @@
 //! `watchbell run`: every source on its interval, through the transforms, to the sinks.
 
+use super::reload::Reload;
 use super::settings::config_failure;
-use crate::config::{self, Config, Name};
+use crate::config::{self, Config};
 use crate::control;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::Pipeline;
-use crate::schedule::{Ended, Puller, Runtime, Service};
+use crate::schedule::{Ended, Plan, Puller, Runtime, Service};
 use clap::Args;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,15 +15,13 @@ use std::time::Duration;
 use watchbell_ledger::{Ledger, OpenError, Sqlite};
 use watchbell_sandbox::Pool;
 
-/// Calls that may run at one time. Each holds at most its source's
-/// limits.max_response_bytes twice.
-const CALLS: u32 = 16;
-
 /// Poll every source on its interval and deliver what is new, each detection once.
 ///
 /// What was read and what is still to be delivered is kept in data_dir, so it may be
 /// stopped or killed at any time and goes on where it was. At SIGTERM or Ctrl-C it stops
 /// polling, delivers what it has, and says what remains; a second signal ends it at once.
+/// At SIGHUP it reads the configuration again, with the files of tenants and components:
+/// what changed is changed and nothing else, and when anything is wrong nothing is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   watchbell run -c watchbell.toml
@@ -35,6 +34,9 @@ pub(super) struct Run {
     /// 75 when something remains.
     #[arg(long)]
     once: bool,
+    /// Read the configuration again whenever one of its files changes, as at SIGHUP.
+    #[arg(long)]
+    watch_config: bool,
     /// Give up what still waits for a sink that is gone from the configuration. May be
     /// repeated.
     #[arg(long, value_name = "NAME")]
@@ -58,12 +60,11 @@ impl Run {
         let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(&folder).map_err(not_opened)?);
         let prepared = prepare_config(&config).await?;
         tracing::info!("{prepared}; polling");
+        let runtime = prepared.runtime;
         let opened = Service::open(
             Arc::clone(&ledger),
             &folder,
-            config.min_free(),
-            prepared.sources,
-            prepared.pipeline,
+            prepared.plan,
             self.forget_sink,
         );
         let (service, forgotten) = opened.await.map_err(|e| Failure::new(Exit::Config, e))?;
@@ -76,7 +77,7 @@ impl Run {
         }
         let stop = service.stop();
         let drain = Duration::from_secs(self.graceful_shutdown_limit_secs);
-        let operator = control::Operator::new(Arc::clone(&ledger), service.handles());
+        let operator = control::Operator::new(Arc::clone(&ledger), service.roster());
         let serving = match control::Server::start(&folder) {
             Ok(server) => Some(tokio::spawn(server.serve(operator))),
             // A path of more than 107 bytes cannot be a socket's; all else works.
@@ -84,6 +85,13 @@ impl Run {
                 tracing::warn!(%error, folder = %folder.display(), "no orders can be taken while this runs");
                 None
             }
+        };
+        let reload = Reload {
+            file: self.config.clone(),
+            loaded: config,
+            runtime,
+            replan: service.replan(),
+            watch: self.watch_config,
         };
         let working = async {
             if self.once {
@@ -104,6 +112,7 @@ impl Run {
         };
         let ended = tokio::select! {
             ended = working => ended,
+            error = reload.run() => return Err(Failure::new(Exit::Internal, error)),
             () = stopping => {
                 return Err(Failure::new(Exit::Later, "ended at once; what remains is kept"));
             }
@@ -123,15 +132,18 @@ fn finish(ended: &Ended, once: bool) -> Result<(), Failure> {
     for (sink, count) in &ended.waiting {
         tracing::warn!(%sink, detections = count, "not delivered; kept for the next start");
     }
-    for source in &ended.behind {
+    let polled = &ended.polled;
+    for source in &polled.behind {
         tracing::warn!(%source, "not read up to now");
     }
     tracing::info!(
         delivered = ended.delivered,
-        missed_ticks = ended.missed,
+        polls = polled.polls,
+        missed_ticks = polled.missed,
+        start_lag_p99_ms = polled.start_lag.value_at_quantile(0.99) / 1000,
         "ended"
     );
-    if once && !(ended.waiting.is_empty() && ended.behind.is_empty()) {
+    if once && !(ended.waiting.is_empty() && polled.behind.is_empty()) {
         return Err(Failure::new(Exit::Later, "something remains; run it again"));
     }
     Ok(())
@@ -169,14 +181,20 @@ pub(super) fn not_opened(error: OpenError) -> Failure {
 
 /// A configuration whose every part was loaded.
 pub(super) struct Prepared {
-    pub(super) sources: Vec<(Name, Puller)>,
-    pub(super) pipeline: Pipeline,
+    pub(super) runtime: Runtime,
+    pub(super) plan: Plan,
+    sources: usize,
+    tenants: usize,
     sinks: usize,
 }
 
 impl fmt::Display for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sources: {}, sinks: {}", self.sources.len(), self.sinks)
+        write!(f, "sources: {}, ", self.sources)?;
+        if self.tenants > self.sources {
+            write!(f, "tenants: {}, ", self.tenants)?;
+        }
+        write!(f, "sinks: {}", self.sinks)
     }
 }
 
@@ -187,19 +205,34 @@ pub(super) async fn prepare(path: &Path) -> Result<Prepared, Failure> {
 
 /// Loads everything that a configuration names.
 pub(super) async fn prepare_config(config: &Config) -> Result<Prepared, Failure> {
-    let runtime = Runtime::start(Pool::Service(CALLS), config.data_dir.as_deref())?;
+    let calls = Pool::Service(config.max_concurrency());
+    let runtime = Runtime::start(calls, config.data_dir.as_deref())?;
+    prepare_on(&runtime, config).await
+}
+
+/// Loads everything that a configuration names, on what another one left.
+pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Prepared, Failure> {
+    let credentials = config.feeds().map(|(_, source)| &source.credential);
+    let runtime = runtime
+        .clone()
+        .with_secrets(config.secrets(credentials))
+        .with_tenant_key(config.tenant_key.clone());
     let mut sources = Vec::new();
-    for (name, settings) in &config.sources {
-        let puller = Puller::new(&runtime, settings)
-            .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
-        sources.push((name.clone(), puller));
+    for (name, settings) in config.feeds() {
+        let puller = Puller::new(&runtime, Arc::clone(settings)).map_err(|e| {
+            let words = format!("sources.{name} (tenant {}): {e}", settings.tenant);
+            Failure::new(Exit::Config, words)
+        })?;
+        sources.push((name.clone(), Arc::new(puller)));
     }
     let pipeline = Pipeline::load(config, &runtime.engine)
         .await
         .map_err(|e| Failure::new(Exit::Config, e))?;
     Ok(Prepared {
-        sources,
-        pipeline,
+        sources: config.sources.len(),
+        tenants: sources.len(),
         sinks: config.sinks.len(),
+        plan: Plan::new(config, sources, pipeline),
+        runtime,
     })
 }

@@ -2,9 +2,13 @@
 
 use crate::config::{self, Document, Name, Node, Value};
 use crate::exit::{Exit, Failure};
+use crate::schedule::Runtime;
+use crate::secret::Secrets;
 use clap::Args;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use watchbell_sandbox::Pool;
 
 /// The name of a source that has no file.
 const UNNAMED: &str = "flags";
@@ -24,6 +28,14 @@ pub(super) struct SourceArgs {
         requires = "config"
     )]
     source: Option<String>,
+    /// Which of the source's tenants, when it has several.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WATCHBELL_TENANT",
+        requires = "config"
+    )]
+    tenant: Option<String>,
     /// Folder for compiled components. Default: data_dir of the file, else the user's cache folder.
     #[arg(long, value_name = "DIR", env = "WATCHBELL_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -92,14 +104,26 @@ pub(super) struct QueryArgs {
 /// A source that was read, and where compiled code is kept.
 pub(super) struct Chosen {
     pub(super) name: Name,
-    pub(super) source: config::Source,
+    pub(super) source: Arc<config::Source>,
     pub(super) data_dir: Option<PathBuf>,
+    secrets: Secrets,
+}
+
+impl Chosen {
+    /// An engine and a way out, for a call or two.
+    pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
+        let runtime = Runtime::start(Pool::OneShot, self.data_dir.as_deref())?;
+        Ok(runtime.with_secrets(self.secrets.clone()))
+    }
 }
 
 impl SourceArgs {
     /// Reads the file, if any, and lays the flags over it.
     pub(super) fn choose(&self, query: Option<&QueryArgs>) -> Result<Chosen, Failure> {
         let (mut document, name) = self.document()?;
+        document
+            .choose_tenant(&name, self.tenant.as_deref(), &config::process_env)
+            .map_err(config_failure)?;
         for (key, flag, value) in self
             .flags()
             .into_iter()
@@ -109,22 +133,22 @@ impl SourceArgs {
                 .override_source(&name, key, value, flag)
                 .map_err(config_failure)?;
         }
-        let data_dir = match &self.data_dir {
-            Some(folder) => Some(folder.clone()),
-            None => document
-                .data_dir(&config::process_env)
-                .map_err(config_failure)?,
-        };
+        let around = document
+            .surroundings(&config::process_env)
+            .map_err(config_failure)?;
+        let data_dir = self.data_dir.clone().or_else(|| around.data_dir.clone());
         let source = document
             .source(&name, &config::process_env)
             .map_err(config_failure)?;
         let name = name
             .parse()
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
+        let secrets = around.secrets([&source.credential]);
         Ok(Chosen {
             name,
-            source,
+            source: Arc::new(source),
             data_dir,
+            secrets,
         })
     }
 

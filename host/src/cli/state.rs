@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::observe::printable;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,11 +35,15 @@ struct Look {
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
+    /// Only this tenant, by its name or its id, with all there is to know.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     SetCursor(SetCursor),
+    Forget(Forget),
     /// What could not be read, and what to do about it.
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -56,12 +61,32 @@ struct SetCursor {
     /// Which source of the file.
     #[arg(long, value_name = "NAME")]
     source: String,
+    /// Which of its tenants, when it has several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// To when: an instant, or an ISO 8601 duration back from now such as PT2H.
     #[arg(long, value_name = "TIME")]
     to: TimeBound,
     /// Forget what was read from there on, so that it is delivered again.
     #[arg(long)]
     replay: bool,
+}
+
+/// Give up what is kept of a tenant that is not in the configuration any more.
+///
+/// Its cursor, what is known to be delivered, its quarantine and what still waits for
+/// sinks are kept until then, so that it goes on where it was when it comes back.
+#[derive(Debug, Args)]
+struct Forget {
+    /// Configuration file (TOML, YAML or JSON).
+    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
+    config: PathBuf,
+    /// Of which source.
+    #[arg(long, value_name = "NAME")]
+    source: String,
+    /// The tenant, by its name or its id.
+    #[arg(long, value_name = "NAME")]
+    tenant: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +124,11 @@ impl State {
         match self.verb {
             None => show(&self.look),
             Some(Verb::SetCursor(verb)) => verb.run().await,
+            Some(Verb::Forget(Forget {
+                config,
+                source,
+                tenant,
+            })) => give(&config, Order::Forget { source, tenant }).await,
             Some(Verb::Quarantine(Quarantine::List(look))) => list(&look),
             Some(Verb::Quarantine(Quarantine::Show(entry))) => {
                 let ledger = look_at(&entry.config)?.1;
@@ -120,6 +150,7 @@ impl SetCursor {
         let to = self.to.resolve(Utc::now()).timestamp_nanos_opt();
         let order = Order::SetCursor {
             source: self.source,
+            tenant: self.tenant,
             to: to.unwrap_or(Time::MAX),
             replay: self.replay,
         };
@@ -163,10 +194,19 @@ struct SinkRow {
 fn show(look: &Look) -> Result<(), Failure> {
     let (_, ledger) = look.open()?;
     let told = |e| Failure::new(Exit::Io, e);
-    let feeds = ledger.feeds().map_err(told)?;
+    let mut feeds = ledger.feeds().map_err(told)?;
+    if let Some(tenant) = &look.tenant {
+        feeds.retain(|feed| is_of(tenant, feed));
+        if feeds.is_empty() {
+            let words = format!("--tenant: nothing was read of {tenant}");
+            return Err(Failure::new(Exit::Usage, words));
+        }
+    }
     let mut sinks = Vec::new();
     for name in ledger.readers().map_err(told)? {
-        let backlog = ledger.backlog(&name).map_err(told)?;
+        let backlog = ledger
+            .backlog(&name, look.tenant.as_deref())
+            .map_err(told)?;
         sinks.push(SinkRow {
             name,
             entries: backlog.entries,
@@ -182,9 +222,12 @@ fn show(look: &Look) -> Result<(), Failure> {
         });
         format!("{value:#}\n")
     } else {
-        feeds
+        by_source(&feeds)
             .iter()
-            .map(|feed| feed_text(feed, now))
+            .map(|of_source| match of_source.as_slice() {
+                many @ [first, _, ..] => tenants_text(first, many, now),
+                few => few.iter().map(|feed| feed_text(feed, now)).collect(),
+            })
             .chain(sinks.iter().map(sink_text))
             .collect()
     };
@@ -194,7 +237,8 @@ fn show(look: &Look) -> Result<(), Failure> {
 fn feed_json(feed: &Feed, now: DateTime<Utc>) -> Value {
     json!({
         "source": feed.name.source,
-        "tenant": feed.name.tenant,
+        "tenant": feed.label,
+        "tenant_id": feed.name.tenant,
         "api": feed.name.api,
         "cursor": feed.cursor.map(text),
         "lag_secs": feed.cursor.map(|cursor| lag(cursor, now)),
@@ -211,6 +255,98 @@ fn feed_json(feed: &Feed, now: DateTime<Utc>) -> Value {
     })
 }
 
+fn is_of(tenant: &str, feed: &Feed) -> bool {
+    feed.label == tenant || feed.name.tenant == tenant
+}
+
+fn by_source(feeds: &[Feed]) -> Vec<Vec<&Feed>> {
+    let mut sources: IndexMap<&str, Vec<&Feed>> = IndexMap::new();
+    for feed in feeds {
+        sources.entry(&feed.name.source).or_default().push(feed);
+    }
+    sources.into_values().collect()
+}
+
+/// Names that are shown of each group.
+const NAMES: usize = 5;
+
+/// A source of many tenants: what they have together, and those that fail by their cause.
+fn tenants_text(first: &Feed, feeds: &[&Feed], now: DateTime<Utc>) -> String {
+    let sum = |count: fn(&Feed) -> u64| feeds.iter().map(|feed| count(feed)).sum::<u64>();
+    let mut lines = vec![format!(
+        "source {} ({} tenants)",
+        first.name.source,
+        feeds.len()
+    )];
+    let oldest = feeds.iter().filter(|feed| feed.cursor.is_some());
+    if let Some(feed) = oldest.min_by_key(|feed| feed.cursor)
+        && let Some(cursor) = feed.cursor
+    {
+        let ago = lag(cursor, now);
+        lines.push(format!(
+            "cursor       oldest {} ({ago} s ago): {}",
+            text(cursor),
+            feed.label
+        ));
+    }
+    let unread = feeds.iter().filter(|feed| feed.cursor.is_none()).count();
+    if unread > 0 {
+        lines.push(format!("not read yet {unread}"));
+    }
+    lines.push(format!(
+        "detections   {} seen, {} handed on, {} known already",
+        sum(|feed| feed.totals.fresh + feed.totals.duplicates),
+        sum(|feed| feed.totals.fresh),
+        sum(|feed| feed.totals.duplicates)
+    ));
+    let quarantined = sum(|feed| feed.totals.quarantined);
+    if quarantined > 0 {
+        lines.push(format!("quarantine   {quarantined} entries"));
+    }
+    let mut causes: IndexMap<String, (&str, Vec<&str>)> = IndexMap::new();
+    for feed in feeds {
+        if let Some((_, words)) = &feed.last_error {
+            let group = causes.entry(cause(words)).or_insert((words, Vec::new()));
+            group.1.push(&feed.label);
+        }
+    }
+    causes.sort_by(|_, one, _, other| other.1.len().cmp(&one.1.len()));
+    for (words, labels) in causes.values() {
+        let names = labels.get(..NAMES).map_or_else(
+            || labels.join(", "),
+            |some| {
+                format!(
+                    "{}{}",
+                    some.join(", "),
+                    if labels.len() > NAMES { ", …" } else { "" }
+                )
+            },
+        );
+        lines.push(format!(
+            "failing      {}: {} ({names})",
+            labels.len(),
+            printable(words)
+        ));
+    }
+    lines.join("\n  ") + "\n"
+}
+
+/// An error's words without what differs from tenant to tenant: numbers and ids.
+fn cause(words: &str) -> String {
+    let is_id = |word: &str| word.chars().any(|c| c.is_ascii_digit());
+    let words: Vec<&str> = words
+        .split([' ', ':', ';', '(', ')', ','])
+        .map(|word| {
+            if is_id(word) && word.len() > 5 {
+                "#"
+            } else {
+                word
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
 fn sink_json(sink: &SinkRow) -> Value {
     json!({
         "sink": sink.name,
@@ -222,6 +358,9 @@ fn sink_json(sink: &SinkRow) -> Value {
 
 fn feed_text(feed: &Feed, now: DateTime<Utc>) -> String {
     let mut lines = vec![format!("source {}", feed.name)];
+    if feed.label != feed.name.tenant {
+        lines.push(format!("tenant       {}", feed.label));
+    }
     lines.push(match feed.cursor {
         Some(cursor) => format!("cursor       {} ({} s ago)", text(cursor), lag(cursor, now)),
         None => "cursor       none: not read yet".to_owned(),

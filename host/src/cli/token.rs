@@ -3,13 +3,12 @@
 use super::settings::SourceArgs;
 use crate::exit::{Exit, Failure};
 use crate::observe::printable;
-use crate::schedule::{Access, Puller, Runtime};
+use crate::schedule::{Access, Puller};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::Value;
 use std::io::{self, Write};
-use watchbell_sandbox::Pool;
 
 /// Get a token and show what it is good for.
 ///
@@ -28,8 +27,8 @@ pub(super) struct TokenVerb {
 impl TokenVerb {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let chosen = self.source.choose(None)?;
-        let runtime = Runtime::start(Pool::OneShot, chosen.data_dir.as_deref())?;
-        let puller = Puller::new(&runtime, &chosen.source)?;
+        let runtime = chosen.runtime()?;
+        let puller = Puller::new(&runtime, chosen.source)?;
         let access = puller
             .token()
             .await

@@ -6,37 +6,29 @@
 //! decoding follows all merging, so that the merged whole is judged and each problem
 //! is still told with the place its value came from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::at::At;
 use super::check;
-use super::decode::decode;
 use super::error::{ConfigError, Problem};
 use super::interpolate::{self, Env};
 use super::names::Name;
 use super::parse::{self, Format};
 use super::path::KeyPath;
 use super::report::{Report, invalid};
-use super::sections::{self, Kind, Loaded};
+use super::sections::{self, Config, Kind, Loaded};
 use super::source::Source;
 use super::suggest::nearest;
+use super::tenants;
 use super::tree::{Entry, Node, Table, Value};
-
-/// Settings of a source that exclude each other: a flag for the first removes the
-/// others that stand in the file.
-const RIVALS: &[(&str, &[&str])] = &[
-    ("region", &["endpoint", "authority"]),
-    ("endpoint", &["region"]),
-    ("authority", &["region"]),
-    ("client_secret", &["client_secret_file"]),
-    ("client_secret_file", &["client_secret"]),
-];
 
 /// A configuration that has been read and not yet decoded.
 #[derive(Debug)]
 pub struct Document {
     root: Table,
     origin: At,
+    /// The one tenant that a source was cut down to.
+    tenant: Option<String>,
 }
 
 impl Document {
@@ -48,6 +40,7 @@ impl Document {
         Ok(Self {
             root: parse::file(path)?,
             origin: At::file(path),
+            tenant: None,
         })
     }
 
@@ -60,6 +53,7 @@ impl Document {
         Ok(Self {
             root: parse::text_of(text, format, &origin)?,
             origin,
+            tenant: None,
         })
     }
 
@@ -75,6 +69,7 @@ impl Document {
         Self {
             root: Table::nested(&["sources", name.as_str(), "type"], &origin, leaf),
             origin,
+            tenant: None,
         }
     }
 
@@ -101,8 +96,7 @@ impl Document {
     ) -> Result<(), ConfigError> {
         let path = [Kind::Source.section(), source];
         self.find_source(source)?;
-        let rivals = RIVALS.iter().filter(|(one, _)| *one == key);
-        for rival in rivals.flat_map(|(_, others)| *others) {
+        for rival in tenants::rivals(key) {
             let full = Kind::Source.path().key(source).key(rival);
             let at = self.root.locate(full.segments(), At::flag(flag));
             // A second flag stays, and the two are refused together.
@@ -139,6 +133,69 @@ impl Document {
         })
     }
 
+    /// Cuts a source that has tenants down to one of them, so that flags go over its
+    /// entry and no other tenant's variable is needed.
+    ///
+    /// # Errors
+    /// When there is no such source or tenant, when the source has tenants and none is
+    /// named, or has none and one is.
+    pub fn choose_tenant(
+        &mut self,
+        source: &str,
+        tenant: Option<&str>,
+        env: &Env<'_>,
+    ) -> Result<(), ConfigError> {
+        let path = Kind::Source.path().key(source);
+        let entry = self.find_source(source)?;
+        let refuse = |at: &At, words: &str| {
+            let key = path.key(tenants::KEY).to_string();
+            Err(invalid(vec![Problem::new(at.clone(), key, words)]))
+        };
+        let Value::Table(settings) = &entry.node.value else {
+            return Ok(());
+        };
+        let at = entry.at.clone();
+        let mut problems = Vec::new();
+        let found = tenants::path_of(settings, &path, env, &mut problems);
+        if !problems.is_empty() {
+            return Err(invalid(problems));
+        }
+        let merged = match (found, tenant) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => {
+                return refuse(
+                    &at,
+                    "is missing, so there is one tenant; leave --tenant out",
+                );
+            }
+            (Some(file), None) => {
+                let entries = tenants::read(&file)?;
+                let names: Vec<&str> = entries.iter().take(5).map(|e| e.name.as_str()).collect();
+                let more = if entries.len() > 5 { ", …" } else { "" };
+                let words = format!(
+                    "has {} tenants; say which with --tenant: {}{more}",
+                    entries.len(),
+                    names.join(", ")
+                );
+                return refuse(&at, &words);
+            }
+            (Some(file), Some(tenant)) => {
+                let entry = tenants::find(tenants::read(&file)?, tenant, &file)?;
+                entry.over(settings)
+            }
+        };
+        if let Some(Value::Table(sources)) = self
+            .root
+            .get_mut(Kind::Source.section())
+            .map(|entry| &mut entry.node.value)
+            && let Some(entry) = sources.get_mut(source)
+        {
+            entry.node.value = Value::Table(merged);
+        }
+        self.tenant = tenant.map(str::to_owned);
+        Ok(())
+    }
+
     /// Decodes one source and looks at nothing else, so that `poll` of one needs no
     /// variable of another.
     ///
@@ -163,7 +220,12 @@ impl Document {
         let mut report = Report::new(&self.root, self.origin.clone());
         let source = sections::read_source(name, &entry.node, &mut report);
         match report.finish(source)? {
-            (Some(source), _) => Ok(source),
+            (Some(mut source), _) => {
+                if let Some(tenant) = self.tenant {
+                    source.tenant = tenant;
+                }
+                Ok(source)
+            }
             (None, _) => {
                 let message = "cannot be decoded";
                 Err(invalid(vec![Problem::new(
@@ -175,25 +237,24 @@ impl Document {
         }
     }
 
-    /// `data_dir` alone, for verbs that use one source and look at nothing else.
+    /// What stands outside the sections, for verbs that use one source and look at
+    /// nothing else: where state is, and where secrets are.
     ///
     /// # Errors
-    /// When it holds a variable that is not set, or is no text.
-    pub fn data_dir(&self, env: &Env<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    /// Every problem there.
+    pub fn surroundings(&self, env: &Env<'_>) -> Result<Config, ConfigError> {
         let mut root = self.root.clone();
-        let path = KeyPath::default().key("data_dir");
-        let Some(entry) = root.get_mut("data_dir") else {
-            return Ok(None);
-        };
+        for kind in Kind::ALL {
+            root.remove(kind.section());
+        }
         let mut problems = Vec::new();
-        interpolate::node(&mut entry.node, &path, env, &mut problems);
+        interpolate::table(&mut root, &KeyPath::default(), env, &mut problems);
         if !problems.is_empty() {
             return Err(invalid(problems));
         }
-        let node = entry.node.clone();
         let mut report = Report::new(&root, self.origin.clone());
-        let folder: Option<PathBuf> = decode(&node, &path, &[], &mut report);
-        report.finish(folder).map(|(folder, _)| folder)
+        let config = sections::read(&root, env, &mut report);
+        report.finish(config).map(|(config, _)| config)
     }
 
     /// Replaces variables, decodes and checks everything.
@@ -207,7 +268,7 @@ impl Document {
             return Err(invalid(problems));
         }
         let mut report = Report::new(&self.root, self.origin.clone());
-        let config = sections::read(&self.root, &mut report);
+        let config = sections::read(&self.root, env, &mut report);
         let declared = check::declared(&self.root, &mut report);
         check::graph(&config, &declared, &mut report);
         let (config, warnings) = report.finish(config)?;

@@ -10,6 +10,9 @@ use std::path::PathBuf;
 
 use super::at::At;
 
+/// Problems that are printed: with many tenants there may be thousands.
+const SHOWN: usize = 50;
+
 /// Why a configuration was not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,13 +55,16 @@ pub struct Problems(pub(super) Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             problem.fmt(f)?;
         }
-        Ok(())
+        match self.0.len().checked_sub(SHOWN) {
+            Some(more @ 1..) => write!(f, "\nand {more} more"),
+            _ => Ok(()),
+        }
     }
 }
 

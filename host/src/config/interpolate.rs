@@ -13,14 +13,18 @@
 //! Any other `$` stays as it is, so that a filter may say `. as $x`. What was put in
 //! is not looked at again. The text ends at the first `}`.
 //!
-//! `SECRET[backend.key]` is refused wherever it stands, so that an unresolved
-//! reference is never sent to anyone.
+//! `SECRET[backend.key]` is left alone in the settings that are secrets, and refused
+//! everywhere else, so that an unresolved reference is never sent to anyone.
 
 use zeroize::Zeroizing;
 
 use super::error::Problem;
 use super::path::KeyPath;
 use super::tree::{Node, Table, Value};
+use crate::secret::SecretRef;
+
+/// The settings that are secrets.
+const SECRET_KEYS: &[&str] = &["client_secret"];
 
 /// Looks a variable up; none when it is not set.
 pub type Env<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -45,7 +49,7 @@ pub(super) fn node(node: &mut Node, path: &KeyPath, env: &Env<'_>, problems: &mu
             } else {
                 Ok(())
             };
-            if let Err(message) = result.and_then(|()| refuse_secret(&text.text)) {
+            if let Err(message) = result.and_then(|()| refuse_secret(&text.text, path)) {
                 problems.push(Problem::new(node.at.clone(), path.to_string(), message));
             }
         }
@@ -120,29 +124,22 @@ fn malformed() -> String {
         .to_owned()
 }
 
-/// Refuses `SECRET[backend.key]`, in the form that Vector gives it.
-fn refuse_secret(text: &str) -> Result<(), String> {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let is_reference = |inside: &str| {
-        inside.split_once('.').is_some_and(|(backend, key)| {
-            let in_key = |c: char| word(c) || c == '.' || c == '-';
-            !backend.is_empty()
-                && backend.chars().all(word)
-                && !key.is_empty()
-                && key.chars().all(in_key)
-        })
-    };
-    let found = text.split("SECRET[").skip(1).any(|after| {
-        after
-            .split_once(']')
-            .is_some_and(|(inside, _)| is_reference(inside))
-    });
-    if found {
-        return Err("refers to a secret backend, and this version has none; \
-                    use ${VARIABLE}, or client_secret_file for a client secret"
-            .to_owned());
+/// Refuses `SECRET[backend.key]` where no secret is wanted: there it would be sent as it
+/// stands, or end up in a log.
+fn refuse_secret(text: &str, path: &KeyPath) -> Result<(), String> {
+    if !SecretRef::stands_in(text) {
+        return Ok(());
     }
-    Ok(())
+    let key = path.segments().last().map_or("", String::as_str);
+    if !SECRET_KEYS.contains(&key) {
+        return Err(format!(
+            "refers to a secret backend; that may stand in {} only",
+            SECRET_KEYS.join(" and ")
+        ));
+    }
+    text.parse::<SecretRef>()
+        .map(drop)
+        .map_err(|_| "must be SECRET[backend.key] and nothing else".to_owned())
 }
 
 #[cfg(test)]
@@ -203,9 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_to_a_secret_backend_is_refused_and_other_brackets_are_not() {
-        assert!(refuse_secret("SECRET[vault.contoso]").is_err());
-        assert!(refuse_secret("Bearer SECRET[vault.a.b-c]!").is_err());
+    fn a_reference_to_a_secret_backend_stands_where_a_secret_is_wanted_and_nowhere_else() {
+        let secret = KeyPath::default().key("client_secret");
+        let other = KeyPath::default().key("until");
+        assert!(refuse_secret("SECRET[vault.contoso]", &secret).is_ok());
+        assert!(refuse_secret("SECRET[vault.contoso]", &other).is_err());
+        assert!(refuse_secret("Bearer SECRET[vault.a.b-c]!", &secret).is_err());
         for text in [
             "SECRET",
             "SECRET[x]",
@@ -213,7 +213,7 @@ mod tests {
             "SECRET[a b.c]",
             "secret[a.b]",
         ] {
-            assert!(refuse_secret(text).is_ok(), "{text}");
+            assert!(refuse_secret(text, &other).is_ok(), "{text}");
         }
     }
 }

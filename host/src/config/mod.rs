@@ -6,13 +6,14 @@
 //! it can find.
 //!
 //! 1. `parse` turns the text into a `tree` whose nodes know their place.
-//! 2. Flags are laid over it ([`Document::override_source`]), later a tenant's entry.
+//! 2. Flags are laid over it ([`Document::override_source`]).
 //! 3. `interpolate` replaces `${VAR}` in string values.
-//! 4. `decode` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
-//! 5. `check` judges how the parts fit together.
+//! 4. `tenants` lays each tenant's entry over its source.
+//! 5. `decode` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
+//! 6. `check` judges how the parts fit together.
 //!
 //! Paths are relative to the working directory. Files are bounded in bytes, depth and
-//! aliases; loading reads no other file and no network.
+//! aliases; loading reads no other file than those of tenants, and no network.
 
 mod at;
 mod check;
@@ -21,15 +22,18 @@ mod decode;
 mod document;
 mod error;
 mod interpolate;
+mod limits;
 mod names;
 mod options;
 mod parse;
 mod path;
 mod report;
+mod secrets;
 mod sections;
 mod sink;
 mod source;
 mod suggest;
+mod tenants;
 mod time;
 mod transform;
 mod tree;
@@ -42,7 +46,8 @@ pub use cloud::{Api, Region};
 pub use document::Document;
 pub use error::{ConfigError, Problem, Problems};
 pub use interpolate::Env;
-pub use names::{ClientId, Name, TenantId};
+pub use limits::CallLimits;
+pub use names::{ClientId, Name, TenantId, TenantKey};
 pub use options::Options;
 pub use parse::Format;
 pub use sections::{Config, Loaded};

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::values::{InvalidValue, as_text, deserialize_from_text};
 
-deserialize_from_text!(Name, TenantId, ClientId);
-as_text!(Name, TenantId, ClientId);
+deserialize_from_text!(Name, TenantId, ClientId, TenantKey);
+as_text!(Name, TenantId, ClientId, TenantKey);
 
 /// The name of a source, a transform or a sink: letters, digits, `_` and `-`, at most
 /// 64, beginning with a letter or a digit. It stands in metric labels, file names and
@@ -59,6 +59,31 @@ impl FromStr for ClientId {
         Err(InvalidValue::new(
             "is not an application id; write its GUID",
         ))
+    }
+}
+
+/// The member of an event that names its tenant: a JSON member's name in ASCII that needs
+/// no escape.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TenantKey(String);
+
+impl Default for TenantKey {
+    fn default() -> Self {
+        Self("tenant".to_owned())
+    }
+}
+
+impl FromStr for TenantKey {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+            return Err(InvalidValue::new(
+                "is not a member's name; use printable ASCII without quotes and backslashes, at most 64",
+            ));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -32,6 +32,16 @@ impl<'t> Report<'t> {
         self.problems.push(problem);
     }
 
+    /// Problems that were met elsewhere.
+    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.problems.extend(problems);
+    }
+
+    /// What was wrong so far.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// Something worth saying that stops nothing.
     pub(super) fn warn(&mut self, path: &KeyPath, message: impl Into<String>) {
         let problem = self.problem(path, message);
@@ -64,5 +74,7 @@ pub(super) fn invalid(problems: Vec<Problem>) -> ConfigError {
 
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by(|one, other| one.at.cmp(&other.at));
+    // What is wrong with a source is wrong with each of its tenants.
+    problems.dedup();
     problems
 }

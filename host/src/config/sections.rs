@@ -3,22 +3,31 @@
 //! Each part of a section is read by itself, so that one that is wrong hides nothing
 //! of the others.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::cloud::Api;
 use super::decode::decode;
-use super::error::Problem;
-use super::names::Name;
+use super::error::{ConfigError, Problem};
+use super::interpolate::Env;
+use super::names::{Name, TenantKey};
 use super::path::KeyPath;
 use super::report::Report;
-use super::sink::{self, Sink};
+use super::secrets;
+use super::sink::{self, Encoding, Sink};
 use super::source::{self, Source};
 use super::suggest::instead;
-use super::transform::{self, Transform};
+use super::tenants;
+use super::transform::{self, Processor, Transform};
 use super::tree::{Node, Table, Value};
 use super::values::ByteSize;
+use crate::secret::{self, Credential, Secrets};
+use serde::Deserialize;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,8 +37,18 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Bytes that must be free on its disk for polling to go on; none is the default.
     pub min_free: Option<ByteSize>,
-    /// Where alerts come from.
-    pub sources: IndexMap<Name, Source>,
+    /// Calls of components that may run at one time; none is the default.
+    pub max_concurrency: Option<NonZeroU32>,
+    /// Bytes of answers that may be in memory at one time; none is the default.
+    pub max_in_flight: Option<ByteSize>,
+    /// The member that names the tenant in what leaves.
+    pub tenant_key: TenantKey,
+    /// Where secrets are.
+    pub secrets: IndexMap<Name, secret::SecretSettings>,
+    /// The files and folders of `tenants`.
+    pub tenant_files: Vec<PathBuf>,
+    /// Where alerts come from: for each source its tenants, one or more.
+    pub sources: IndexMap<Name, Vec<Arc<Source>>>,
     /// What happens to them.
     pub transforms: IndexMap<Name, Transform>,
     /// Where they go; none is enough for `poll`.
@@ -41,6 +60,54 @@ impl Config {
     #[must_use]
     pub fn min_free(&self) -> u64 {
         self.min_free.map_or(DEFAULT_MIN_FREE, |size| size.0)
+    }
+
+    /// The backends of secrets, for those who have these credentials.
+    #[must_use]
+    pub fn secrets<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) -> Secrets {
+        let backends = self.secrets.iter();
+        let backends = backends.map(|(name, settings)| (name.to_string(), settings.clone()));
+        Secrets::new(backends, named)
+    }
+
+    /// Every source once for each of its tenants.
+    pub fn feeds(&self) -> impl Iterator<Item = (&Name, &Arc<Source>)> {
+        let tenants = self.sources.iter();
+        tenants.flat_map(|(name, all)| all.iter().map(move |one| (name, one)))
+    }
+
+    /// Every file that says what is polled and where it goes, beside the configuration's
+    /// own: those of tenants and of components.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.tenant_files.clone();
+        files.extend(
+            self.feeds()
+                .filter_map(|(_, source)| source.component.clone()),
+        );
+        files.extend(self.transforms.values().filter_map(|t| match &t.processor {
+            Processor::Component { path, .. } => Some(path.clone()),
+            Processor::Jq { .. } => None,
+        }));
+        files.extend(self.sinks.values().filter_map(|sink| match &sink.encoding {
+            Encoding::Component { path, .. } => Some(path.clone()),
+            _ => None,
+        }));
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Calls of components that may run at one time.
+    #[must_use]
+    pub fn max_concurrency(&self) -> u32 {
+        self.max_concurrency.map_or(DEFAULT_CONCURRENCY, u32::from)
+    }
+
+    /// Bytes of answers that may be in memory at one time.
+    #[must_use]
+    pub fn max_in_flight(&self) -> u64 {
+        self.max_in_flight.map_or(DEFAULT_IN_FLIGHT, |size| size.0)
     }
 }
 
@@ -104,14 +171,43 @@ impl fmt::Display for Kind {
 /// The settings outside the sections.
 const DATA_DIR: &str = "data_dir";
 const MIN_FREE: &str = "min_free";
+const MAX_CONCURRENCY: &str = "max_concurrency";
+const MAX_IN_FLIGHT: &str = "max_in_flight";
+const LOG_SCHEMA: &str = "log_schema";
+const SECRET: &str = "secret";
+
+/// A poll that waits for its service holds a slot, so there are many more than cores.
+const DEFAULT_CONCURRENCY: u32 = 256;
+
+/// The pool reserves address space for each.
+const MAX_CONCURRENCY_LIMIT: u32 = 4096;
+
+/// 256 MiB: four answers of the largest size, and thousands of the usual one.
+const DEFAULT_IN_FLIGHT: u64 = 256 << 20;
+
+/// Names that downstream reads.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawLogSchema {
+    #[serde(default)]
+    tenant_key: TenantKey,
+}
 
 /// Room on the disk that is left for acknowledgements: 256 MiB.
 const DEFAULT_MIN_FREE: u64 = 256 << 20;
 
 /// Reads all there is. What is wrong is in the report and missing from the result.
-pub(super) fn read<'t>(root: &'t Table, report: &mut Report<'t>) -> Config {
+pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) -> Config {
     let mut config = Config::default();
-    let known: Vec<&str> = [DATA_DIR, MIN_FREE]
+    let own = [
+        DATA_DIR,
+        MIN_FREE,
+        MAX_CONCURRENCY,
+        MAX_IN_FLIGHT,
+        LOG_SCHEMA,
+        SECRET,
+    ];
+    let known: Vec<&str> = own
         .into_iter()
         .chain(Kind::ALL.map(Kind::section))
         .collect();
@@ -128,14 +224,25 @@ pub(super) fn read<'t>(root: &'t Table, report: &mut Report<'t>) -> Config {
             }
         } else if key == MIN_FREE {
             config.min_free = decode(&entry.node, &path, &[], report);
+        } else if key == MAX_CONCURRENCY {
+            config.max_concurrency = decode(&entry.node, &path, &[], report);
+            if config.max_concurrency() > MAX_CONCURRENCY_LIMIT {
+                report.error(&path, format!("must be from 1 to {MAX_CONCURRENCY_LIMIT}"));
+            }
+        } else if key == MAX_IN_FLIGHT {
+            config.max_in_flight = decode(&entry.node, &path, &[], report);
+        } else if key == LOG_SCHEMA {
+            let schema: Option<RawLogSchema> = decode(&entry.node, &path, &[], report);
+            config.tenant_key = schema.unwrap_or_default().tenant_key;
+        } else if key == SECRET {
+            config.secrets = read_secrets(&entry.node, &path, report);
         } else if !known.contains(&key) {
             report.error(&path, format!("is not a setting; {}", instead(key, &known)));
         }
     }
     section(Kind::Source, root, report, |name, node, report| {
-        if let Some(source) = read_source(name, node, report) {
-            config.sources.extend(named(name, source));
-        }
+        let tenants = read_tenants(name, node, env, &mut config.tenant_files, report);
+        config.sources.extend(named(name, tenants));
     });
     section(Kind::Transform, root, report, |name, node, report| {
         if let Some(transform) = read_transform(name, node, report) {
@@ -180,6 +287,99 @@ fn section<'t>(
             report.error(&kind.path(), message);
         }
     }
+}
+
+/// Reads `[secret.NAME]`.
+fn read_secrets(
+    node: &Node,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> IndexMap<Name, secret::SecretSettings> {
+    let Some(table) = part_table(node, path, report) else {
+        return IndexMap::default();
+    };
+    let mut found = IndexMap::default();
+    for (name, entry) in table.iter() {
+        let path = path.key(name);
+        if let Err(error) = name.parse::<Name>() {
+            report.error(&path, error.to_string());
+        }
+        let settings = part_table(&entry.node, &path, report)
+            .and_then(|table| secrets::read(&entry.node, table, &path, report));
+        if let Some(settings) = settings {
+            found.extend(named(name, settings));
+        }
+    }
+    found
+}
+
+/// Reads a source for each of its tenants.
+fn read_tenants(
+    name: &str,
+    node: &Node,
+    env: &Env<'_>,
+    files: &mut Vec<PathBuf>,
+    report: &mut Report<'_>,
+) -> Vec<Arc<Source>> {
+    let path = Kind::Source.path().key(name);
+    let mut problems = Vec::new();
+    let file = match &node.value {
+        Value::Table(table) => {
+            tenants::path_of(table, &path, env, &mut problems).map(|file| (table, file))
+        }
+        _ => None,
+    };
+    if !problems.is_empty() {
+        report.extend(problems);
+        return Vec::new();
+    }
+    let Some((table, file)) = file else {
+        return read_source(name, node, report)
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+    };
+    files.push(file.clone());
+    let entries = match tenants::read(&file) {
+        Ok(entries) => entries,
+        Err(ConfigError::Invalid(problems)) => {
+            report.extend(problems.0);
+            return Vec::new();
+        }
+        Err(error) => {
+            report.error(&path.key(tenants::KEY), error.to_string());
+            return Vec::new();
+        }
+    };
+    let mut sources: Vec<Arc<Source>> = Vec::new();
+    let mut met: HashMap<(String, Api), String> = HashMap::new();
+    for mut entry in entries {
+        let mut problems = Vec::new();
+        entry.interpolate(&path, env, &mut problems);
+        report.extend(problems);
+        let (label, at) = (entry.name.clone(), entry.at.clone());
+        let merged = Node {
+            at: at.clone(),
+            value: Value::Table(entry.over(table)),
+        };
+        // What is wrong is told where it stands: in the entry or in the source.
+        let root = Table::nested(&[Kind::Source.section(), name], &at, merged);
+        let Some(node) = root.find(&[Kind::Source.section(), name]) else {
+            continue;
+        };
+        let mut own = Report::new(&root, at.clone());
+        let source = read_source(name, node, &mut own);
+        report.extend(own.into_problems());
+        let Some(mut source) = source else { continue };
+        source.tenant.clone_from(&label);
+        let key = (source.tenant_id.to_string(), source.api);
+        if let Some(other) = met.insert(key, label) {
+            let words = format!("is {other} once more: the same tenant_id and api; remove one");
+            report.extend([Problem::new(at, path.key("tenant_id").to_string(), words)]);
+        }
+        sources.push(Arc::new(source));
+    }
+    sources
 }
 
 /// Reads one source, its name included.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::decode::decode;
+use super::limits::{CallLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
 use super::path::KeyPath;
@@ -37,6 +38,8 @@ pub struct Sink {
     pub target: Target,
     /// What they look like there.
     pub encoding: Encoding,
+    /// What one call of its encoder may use.
+    pub limits: CallLimits,
     /// Bytes that may wait for it on disk before its sources are not polled any more.
     pub max_buffer: u64,
 }
@@ -87,6 +90,8 @@ struct RawConsole {
     buffer: RawBuffer,
     #[serde(default)]
     encoding: RawEncoding,
+    #[serde(default)]
+    limits: RawLimits,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +106,8 @@ struct RawFile {
     buffer: RawBuffer,
     #[serde(default)]
     encoding: RawEncoding,
+    #[serde(default)]
+    limits: RawLimits,
 }
 
 #[derive(Deserialize, Default)]
@@ -156,26 +163,33 @@ pub(super) fn read(
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Sink> {
-    let (inputs, target, encoding, buffer) = if kind == "file" {
+    let (inputs, target, encoding, limits, buffer) = if kind == "file" {
         let raw: RawFile = decode(node, path, &["type"], report)?;
         if raw.path.as_os_str().is_empty() {
             report.error(&path.key("path"), "is empty; write the file's path");
         }
+        if let Err(message) = crate::sinks::check_template(&raw.path) {
+            report.error(&path.key("path"), message);
+        }
         let settings = Settings {
             path: raw.path,
+            makes_folders: false,
             mode: raw.mode.map_or(DEFAULT_MODE, |mode| mode.0),
             rotate: rotate(&raw.rotate, &path.key("rotate"), report),
         };
-        (raw.inputs, Target::File(settings), raw.encoding, raw.buffer)
+        let target = Target::File(settings);
+        (raw.inputs, target, raw.encoding, raw.limits, raw.buffer)
     } else {
         let raw: RawConsole = decode(node, path, &["type"], report)?;
-        (raw.inputs, Target::Console, raw.encoding, raw.buffer)
+        let target = Target::Console;
+        (raw.inputs, target, raw.encoding, raw.limits, raw.buffer)
     };
     let encoding = encoding_of(encoding, &path.key("encoding"), report)?;
     Some(Sink {
         inputs,
         target,
         encoding,
+        limits: limits.of_plugin(&path.key("limits"), report),
         max_buffer: buffer.max_size.map_or(DEFAULT_BUFFER, |size| size.0),
     })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::decode::decode;
+use super::limits::{CallLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
 use super::path::KeyPath;
@@ -22,6 +23,8 @@ pub struct Transform {
     pub inputs: Vec<Name>,
     /// What it does with them.
     pub processor: Processor,
+    /// What one call of it may use.
+    pub limits: CallLimits,
 }
 
 /// What a transform runs.
@@ -47,6 +50,8 @@ pub enum Processor {
 struct RawJq {
     inputs: Vec<Name>,
     filter: String,
+    #[serde(default)]
+    limits: RawLimits,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +61,8 @@ struct RawComponent {
     component: PathBuf,
     #[serde(default)]
     options: Options,
+    #[serde(default)]
+    limits: RawLimits,
 }
 
 /// Reads the transform that stands at `path`: of type jq, or a component's.
@@ -66,7 +73,11 @@ pub(super) fn read(
     report: &mut Report<'_>,
 ) -> Option<Transform> {
     if kind.is_some() {
-        let RawJq { inputs, filter } = decode(node, path, &["type"], report)?;
+        let RawJq {
+            inputs,
+            filter,
+            limits,
+        } = decode(node, path, &["type"], report)?;
         if filter.trim().is_empty() {
             report.error(
                 &path.key("filter"),
@@ -74,7 +85,11 @@ pub(super) fn read(
             );
         }
         let processor = Processor::Jq { filter };
-        return Some(Transform { inputs, processor });
+        return Some(Transform {
+            inputs,
+            processor,
+            limits: limits.of_plugin(&path.key("limits"), report),
+        });
     }
     let raw: RawComponent = decode(node, path, &["type"], report)?;
     if raw.component.as_os_str().is_empty() {
@@ -85,6 +100,7 @@ pub(super) fn read(
     }
     Some(Transform {
         inputs: raw.inputs,
+        limits: raw.limits.of_plugin(&path.key("limits"), report),
         processor: Processor::Component {
             path: raw.component,
             options: raw.options,

@@ -82,9 +82,19 @@ impl Value {
 #[derive(Clone)]
 pub struct Text {
     pub(super) text: Zeroizing<String>,
-    /// Whether a part of it came from the environment. Such text may stand where a
-    /// number or a boolean is wanted, since nothing but a string can hold `${VAR}`.
+    /// Whether a part of it came from the environment, or all of it from a CSV file. Such
+    /// text may stand where a number, a boolean or a list is wanted.
     pub(super) interpolated: bool,
+}
+
+impl Text {
+    /// Text in a format that has nothing else: it may mean a number.
+    pub(super) fn written_out(text: &str) -> Self {
+        Self {
+            text: Zeroizing::new(text.to_owned()),
+            interpolated: true,
+        }
+    }
 }
 
 impl PartialEq for Text {
@@ -148,6 +158,10 @@ impl Table {
         self.0.get_mut(key)
     }
 
+    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
+        self.0.shift_remove(key)
+    }
+
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = (&str, &mut Entry)> {
         self.0.iter_mut().map(|(key, entry)| (key.as_str(), entry))
     }
@@ -201,6 +215,17 @@ impl Table {
             table.insert((*first).to_owned(), at.clone(), node);
         }
         table
+    }
+
+    /// What stands at `path`.
+    pub(super) fn find(&self, path: &[&str]) -> Option<&Node> {
+        let (first, rest) = path.split_first()?;
+        let node = &self.get(first)?.node;
+        match &node.value {
+            _ if rest.is_empty() => Some(node),
+            Value::Table(below) => below.find(rest),
+            _ => None,
+        }
     }
 
     /// Where `path` stands, or the nearest thing around it that does stand.

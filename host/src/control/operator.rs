@@ -1,7 +1,7 @@
 //! Does what is ordered.
 
 use super::{Order, Outcome, Reply};
-use crate::schedule::{Backfill, BackfillError, Handle, blocking};
+use crate::schedule::{Backfill, BackfillError, NoSuchFeed, Roster, blocking};
 use chrono::{DateTime, SecondsFormat};
 use std::sync::Arc;
 use watchbell_ledger::{self as ledger, Ledger, QuarantineId, Time};
@@ -10,55 +10,53 @@ use watchbell_ledger::{self as ledger, Ledger, QuarantineId, Time};
 #[derive(Clone)]
 pub struct Operator {
     ledger: Arc<dyn Ledger>,
-    feeds: Arc<[Handle]>,
+    feeds: Roster,
 }
 
 impl Operator {
     /// For these feeds.
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, feeds: Vec<Handle>) -> Self {
-        Self {
-            ledger,
-            feeds: feeds.into(),
-        }
+    pub fn new(ledger: Arc<dyn Ledger>, feeds: Roster) -> Self {
+        Self { ledger, feeds }
     }
 
     /// Does one order; `tell` hears how far it is.
     pub async fn perform(&self, order: Order, tell: impl FnMut(Reply) + Send) -> Outcome {
         let done = match order {
-            Order::SetCursor { source, to, replay } => self.set_cursor(&source, to, replay).await,
+            Order::SetCursor {
+                source,
+                tenant,
+                to,
+                replay,
+            } => {
+                self.set_cursor(&source, tenant.as_deref(), to, replay)
+                    .await
+            }
             Order::Retry { id } => self.retry(id).await,
             Order::Drop { id } => self.give_up(id).await,
+            Order::Forget { source, tenant } => self.forget(&source, &tenant).await,
             Order::Backfill {
                 source,
+                tenant,
                 from,
                 to,
                 again,
-            } => return self.backfill(&source, (from, to), again, tell).await,
+            } => {
+                let of = (source.as_str(), tenant.as_deref());
+                return self.backfill(of, (from, to), again, tell).await;
+            }
         };
         done.unwrap_or_else(|error| Outcome::Refused(error.to_string()))
-    }
-
-    fn feed(&self, source: &str) -> Result<&Handle, ledger::Error> {
-        let known = || {
-            let names: Vec<&str> = self.feeds.iter().map(|feed| feed.name.as_str()).collect();
-            names.join(", ")
-        };
-        self.feeds
-            .iter()
-            .find(|feed| feed.name.as_str() == source)
-            .ok_or_else(|| {
-                ledger::Error::Other(format!("there is no source {source}; there is {}", known()))
-            })
     }
 
     async fn set_cursor(
         &self,
         source: &str,
+        tenant: Option<&str>,
         to: Time,
         replay: bool,
-    ) -> Result<Outcome, ledger::Error> {
-        let feed = self.feed(source)?;
+    ) -> Result<Outcome, Refused> {
+        let feed = self.feeds.find(source, tenant)?;
         // A window that is being read would move it on again.
         let mut epoch = feed.epoch.lock().await;
         let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
@@ -82,7 +80,7 @@ impl Operator {
         )))
     }
 
-    async fn retry(&self, id: Option<i64>) -> Result<Outcome, ledger::Error> {
+    async fn retry(&self, id: Option<i64>) -> Result<Outcome, Refused> {
         let ledger = Arc::clone(&self.ledger);
         let count = blocking(move || ledger.retry(id.map(QuarantineId))).await?;
         Ok(Outcome::Done(format!(
@@ -90,21 +88,49 @@ impl Operator {
         )))
     }
 
-    async fn give_up(&self, id: i64) -> Result<Outcome, ledger::Error> {
+    async fn give_up(&self, id: i64) -> Result<Outcome, Refused> {
         let ledger = Arc::clone(&self.ledger);
         blocking(move || ledger.drop_quarantined(QuarantineId(id))).await?;
         Ok(Outcome::Done(format!("{id} is given up")))
     }
 
+    /// Gives up what is kept of a tenant that went.
+    async fn forget(&self, source: &str, tenant: &str) -> Result<Outcome, Refused> {
+        let ledger = Arc::clone(&self.ledger);
+        let feeds = blocking(move || ledger.feeds()).await?;
+        let is_meant = |feed: &&ledger::Feed| {
+            feed.name.source == source && (feed.label == tenant || feed.name.tenant == tenant)
+        };
+        let found: Vec<ledger::Feed> = feeds.iter().filter(is_meant).cloned().collect();
+        if found.is_empty() {
+            return Err(Refused(format!(
+                "nothing is kept of {source}'s tenant {tenant}"
+            )));
+        }
+        let mut waited = 0;
+        for feed in found {
+            if self.feeds.get(feed.id).is_some() {
+                return Err(Refused(format!(
+                    "{source}'s tenant {tenant} is in the configuration; take it out first"
+                )));
+            }
+            let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
+            waited += blocking(move || ledger.forget_feed(id)).await?;
+        }
+        Ok(Outcome::Done(format!(
+            "{source}: {tenant} is forgotten; {waited} detections of it waited and are given up"
+        )))
+    }
+
     async fn backfill(
         &self,
-        source: &str,
+        (source, tenant): (&str, Option<&str>),
         (from, to): (Time, Time),
         again: bool,
         mut tell: impl FnMut(Reply) + Send,
     ) -> Outcome {
-        let feed = match self.feed(source) {
-            Ok(feed) => feed.clone(),
+        let feed = match self.feeds.find(source, tenant) {
+            Ok(feed) => feed,
             Err(error) => return Outcome::Refused(error.to_string()),
         };
         let backfill = Backfill {
@@ -134,6 +160,23 @@ impl Operator {
             }
             Err(error) => Outcome::Refused(error.to_string()),
         }
+    }
+}
+
+/// Why an order is not done, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl From<ledger::Error> for Refused {
+    fn from(error: ledger::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<NoSuchFeed> for Refused {
+    fn from(error: NoSuchFeed) -> Self {
+        Self(error.to_string())
     }
 }
 

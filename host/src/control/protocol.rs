@@ -13,6 +13,9 @@ pub enum Order {
     SetCursor {
         /// The source.
         source: String,
+        /// Which of its tenants, where it has several.
+        #[serde(default)]
+        tenant: Option<String>,
         /// To when.
         to: Time,
         /// Forget what was read from there on, so that it comes again.
@@ -28,10 +31,20 @@ pub enum Order {
         /// Which.
         id: i64,
     },
+    /// Give up what is kept of a tenant that is not in the configuration any more.
+    Forget {
+        /// The source.
+        source: String,
+        /// The tenant, by its name or its id.
+        tenant: String,
+    },
     /// Read a range of the past.
     Backfill {
         /// Of which source.
         source: String,
+        /// Which of its tenants, where it has several.
+        #[serde(default)]
+        tenant: Option<String>,
         /// From when.
         from: Time,
         /// Until when, without this instant.

@@ -3,15 +3,23 @@
 //! Entries are taken together up to a size, always from the first that is not
 //! acknowledged. So after a crash the batch that was being written begins as it did, and
 //! the sink can tell how much of it is there already.
+//!
+//! Most sinks are one lane. One that has a place for each tenant has a lane for each that
+//! something waits for, with a position of its own, so that one whose folder is full or
+//! whose alerts an encoder refuses delays itself alone.
 
-use super::{Output, RouteError, Target};
+use super::{Output, RouteError};
 use crate::observe::Trouble;
 use crate::schedule::blocking;
 use crate::sinks::{Batch, Sink};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::Instrument;
 use watchbell_ledger::{Entry, EntryId, Ledger, Reader};
 
 /// Bytes of events that are written and acknowledged together.
@@ -23,31 +31,27 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two tries.
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
+/// Tenants of one sink that are written to at one time.
+const LANES: usize = 8;
+
+/// Batches of one tenant before others have their turn.
+const LANE_BATCHES: usize = 4;
+
 /// Whether more is coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Sources are polled.
     Running,
-    /// They are not any more: deliver what there is and end.
+    /// Another will take the sink's place: finish what is being written and end.
+    Resting,
+    /// Sources are not polled any more: deliver what there is and end.
     Draining,
 }
 
 /// A sink at work.
 pub struct Outlet {
-    output: Output,
+    output: Arc<Output>,
     ledger: Arc<dyn Ledger>,
-    sink: Option<Sink>,
-    position: EntryId,
-    trouble: Trouble,
-    wait: Duration,
-    delivered: u64,
-}
-
-/// A batch and the last entry that is in it.
-#[derive(Default)]
-struct Pending {
-    batch: Batch,
-    last: EntryId,
 }
 
 impl Outlet {
@@ -57,89 +61,251 @@ impl Outlet {
         Reader {
             name: output.name().to_owned(),
             sources: output.sources(),
+            parted: output.is_parted(),
         }
     }
 
-    /// Goes on where the ledger says that it was.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub async fn open(
-        output: Output,
-        ledger: Arc<dyn Ledger>,
-    ) -> Result<Self, watchbell_ledger::Error> {
-        let name = output.name().to_owned();
-        let asked = Arc::clone(&ledger);
-        let position = blocking(move || asked.position(&name)).await?;
-        let sink = match &output.target {
-            Target::Console => Sink::console(),
-            Target::File(settings) => Sink::file(settings.clone(), position.state.as_deref()),
-        };
-        Ok(Self {
-            output,
-            ledger,
-            sink: Some(sink),
-            position: position.acknowledged,
-            trouble: Trouble::default(),
-            wait: FIRST_WAIT,
-            delivered: 0,
-        })
+    /// A sink that goes on where the ledger says that it was.
+    #[must_use]
+    pub fn new(output: Arc<Output>, ledger: Arc<dyn Ledger>) -> Self {
+        Self { output, ledger }
     }
 
     /// Delivers until it is draining and nothing waits. Returns how many events it
     /// delivered.
-    pub async fn run(
-        mut self,
+    pub async fn run(self, news: watch::Receiver<u64>, phase: watch::Receiver<Phase>) -> u64 {
+        if self.output.is_parted() {
+            return self.run_lanes(news, phase).await;
+        }
+        let lane = self.lane(None);
+        let span = lane.span();
+        run_one(lane, news, phase).instrument(span).await
+    }
+
+    fn lane(&self, part: Option<String>) -> Lane {
+        Lane {
+            output: Arc::clone(&self.output),
+            ledger: Arc::clone(&self.ledger),
+            part,
+            at: None,
+            trouble: Trouble::default(),
+            wait: FIRST_WAIT,
+            retry_at: Instant::now(),
+            delivered: 0,
+        }
+    }
+
+    async fn run_lanes(
+        self,
         mut news: watch::Receiver<u64>,
         mut phase: watch::Receiver<Phase>,
     ) -> u64 {
+        let mut delivered = 0;
+        let mut trouble = Trouble::default();
+        // Lanes that failed, until something of theirs was delivered.
+        let mut failed: HashMap<String, Lane> = HashMap::new();
+        let mut working = JoinSet::new();
+        let mut busy: HashSet<String> = HashSet::new();
         loop {
             news.mark_unchanged();
-            let is_draining = *phase.borrow_and_update() == Phase::Draining;
-            match self.step().await {
-                Ok(true) => {}
-                Ok(false) if is_draining => return self.delivered,
-                Ok(false) => {
-                    tokio::select! {
-                        _ = news.changed() => {}
-                        _ = phase.changed() => {}
-                    }
-                }
-                Err(error) => {
-                    if let Some(say) = self.trouble.met(&error) {
+            let now_phase = *phase.borrow_and_update();
+            if now_phase == Phase::Resting && working.is_empty() {
+                return delivered;
+            }
+            let mut wake: Option<Instant> = None;
+            if now_phase != Phase::Resting {
+                let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
+                let waiting = blocking(move || ledger.waiting(&reader)).await;
+                let waiting = waiting.unwrap_or_else(|error| {
+                    if let Some(say) = trouble.met(&error) {
                         tracing::error!(sink = self.output.name(), "{say}");
                     }
-                    tokio::time::sleep(self.wait).await;
-                    self.wait = (self.wait * 2).min(LAST_WAIT);
+                    wake = Some(Instant::now() + FIRST_WAIT);
+                    Vec::new()
+                });
+                let is_done = waiting.is_empty() && wake.is_none() && working.is_empty();
+                if is_done && now_phase == Phase::Draining {
+                    return delivered;
+                }
+                for tenant in waiting {
+                    if busy.contains(&tenant) {
+                        continue;
+                    }
+                    let retry_at = failed.get(&tenant).map(|lane| lane.retry_at);
+                    if let Some(at) = retry_at.filter(|at| *at > Instant::now()) {
+                        wake = Some(wake.map_or(at, |wake| wake.min(at)));
+                        continue;
+                    }
+                    if working.len() >= LANES {
+                        break;
+                    }
+                    let lane = failed
+                        .remove(&tenant)
+                        .unwrap_or_else(|| self.lane(Some(tenant.clone())));
+                    busy.insert(tenant);
+                    let span = lane.span();
+                    working.spawn(some_batches(lane).instrument(span));
+                }
+            }
+            tokio::select! {
+                _ = news.changed(), if working.len() < LANES => {}
+                _ = phase.changed() => {}
+                Some(done) = working.join_next() => match done {
+                    Ok((mut lane, is_well)) => {
+                        delivered += std::mem::take(&mut lane.delivered);
+                        let tenant = lane.part.clone().unwrap_or_default();
+                        busy.remove(&tenant);
+                        if !is_well {
+                            failed.insert(tenant, lane);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a lane's task ended by a defect of ours");
+                        busy.clear();
+                        working.abort_all();
+                    }
+                },
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+        }
+    }
+}
+
+async fn run_one(
+    mut lane: Lane,
+    mut news: watch::Receiver<u64>,
+    mut phase: watch::Receiver<Phase>,
+) -> u64 {
+    loop {
+        news.mark_unchanged();
+        let now = *phase.borrow_and_update();
+        if now == Phase::Resting {
+            return lane.delivered;
+        }
+        match lane.step().await {
+            Ok(true) => {}
+            Ok(false) if now == Phase::Draining => return lane.delivered,
+            Ok(false) => {
+                tokio::select! {
+                    _ = news.changed() => {}
+                    _ = phase.changed() => {}
+                }
+            }
+            Err(error) => {
+                lane.failed(&error);
+                tokio::select! {
+                    () = tokio::time::sleep_until(lane.retry_at) => {}
+                    _ = phase.wait_for(|phase| *phase == Phase::Resting) => {}
                 }
             }
         }
     }
+}
+
+/// A tenant's turn; also says whether it went well.
+async fn some_batches(mut lane: Lane) -> (Lane, bool) {
+    for _ in 0..LANE_BATCHES {
+        match lane.step().await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                lane.failed(&error);
+                return (lane, false);
+            }
+        }
+    }
+    (lane, true)
+}
+
+/// What is written to one place, in order.
+struct Lane {
+    output: Arc<Output>,
+    ledger: Arc<dyn Ledger>,
+    /// The tenant, of a sink that has a place for each.
+    part: Option<String>,
+    /// None until it was looked up.
+    at: Option<Place>,
+    trouble: Trouble,
+    wait: Duration,
+    retry_at: Instant,
+    delivered: u64,
+}
+
+/// Where it is.
+struct Place {
+    sink: Sink,
+    position: EntryId,
+}
+
+/// A batch and the last entry that is in it.
+#[derive(Default)]
+struct Pending {
+    batch: Batch,
+    last: EntryId,
+}
+
+impl Lane {
+    fn span(&self) -> tracing::Span {
+        let sink = self.output.name();
+        match &self.part {
+            Some(tenant) => tracing::error_span!("sink", sink, tenant),
+            None => tracing::error_span!("sink", sink),
+        }
+    }
+
+    fn failed(&mut self, error: &RouteError) {
+        if let Some(say) = self.trouble.met(error) {
+            tracing::error!("{say}");
+        }
+        self.retry_at = Instant::now() + self.wait;
+        self.wait = (self.wait * 2).min(LAST_WAIT);
+    }
+
+    async fn place(&mut self) -> Result<Place, RouteError> {
+        if let Some(place) = self.at.take() {
+            return Ok(place);
+        }
+        let (ledger, name) = (Arc::clone(&self.ledger), self.output.name().to_owned());
+        let part = self.part.clone();
+        let position = blocking(move || ledger.position(&name, part.as_deref())).await?;
+        Ok(Place {
+            sink: self
+                .output
+                .open(self.part.as_deref(), position.state.as_deref()),
+            position: position.acknowledged,
+        })
+    }
 
     /// Delivers a batch; false when nothing waits.
     async fn step(&mut self) -> Result<bool, RouteError> {
-        let Some(Pending { batch, last }) = self.next().await? else {
+        let place = self.place().await?;
+        let pending = self.next(place.position).await;
+        let Some(Pending { batch, last }) = (match pending {
+            Ok(pending) => pending,
+            Err(error) => {
+                self.at = Some(place);
+                return Err(error);
+            }
+        }) else {
+            self.at = Some(place);
             return Ok(false);
         };
         let events = batch.events;
-        self.write(batch, last).await?;
-        self.position = last;
+        self.write(place, batch, last).await?;
         self.delivered += events as u64;
         self.wait = FIRST_WAIT;
         if let Some(say) = self.trouble.over() {
-            tracing::info!(sink = self.output.name(), "{say}");
+            tracing::info!("{say}");
         }
         Ok(true)
     }
 
     /// What waits, up to a batch. An entry that cannot be encoded holds up itself and what
     /// is behind it, not what is before.
-    async fn next(&self) -> Result<Option<Pending>, RouteError> {
+    async fn next(&self, position: EntryId) -> Result<Option<Pending>, RouteError> {
         let mut pending: Option<Pending> = None;
         loop {
-            let after = pending
-                .as_ref()
-                .map_or(self.position, |pending| pending.last);
+            let after = pending.as_ref().map_or(position, |pending| pending.last);
             let Some(entry) = self.entry(after).await? else {
                 return Ok(pending);
             };
@@ -160,39 +326,41 @@ impl Outlet {
 
     async fn entry(&self, after: EntryId) -> Result<Option<Entry>, RouteError> {
         let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
-        Ok(blocking(move || ledger.next(&reader, after)).await?)
+        let part = self.part.clone();
+        Ok(blocking(move || ledger.next(&reader, part.as_deref(), after)).await?)
     }
 
-    async fn write(&mut self, batch: Batch, last: EntryId) -> Result<(), RouteError> {
+    async fn write(&mut self, place: Place, batch: Batch, last: EntryId) -> Result<(), RouteError> {
         let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
-        let (position, Some(mut sink)) = (self.position, self.sink.take()) else {
-            return Err(RouteError::Defect("the sink was lost".to_owned()));
-        };
+        let part = self.part.clone();
+        let Place { mut sink, position } = place;
         let work = move || {
+            let part = part.as_deref();
             let written = if batch.events == 0 {
                 Ok(None)
             } else {
                 sink.deliver(&batch, &mut |state| {
                     ledger
-                        .acknowledge(&reader, position, Some(state))
+                        .acknowledge(&reader, part, position, Some(state))
                         .map_err(io::Error::other)
                 })
             };
             let notices = sink.notices();
             let done = written.map_err(RouteError::from).and_then(|state| {
                 ledger
-                    .acknowledge(&reader, last, state)
+                    .acknowledge(&reader, part, last, state)
                     .map_err(RouteError::from)
             });
-            (sink, notices, done)
+            let position = if done.is_ok() { last } else { position };
+            (Place { sink, position }, notices, done)
         };
         // Writing waits for the disk.
-        let (sink, notices, done) = tokio::task::spawn_blocking(work)
+        let (place, notices, done) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| RouteError::Defect(error.to_string()))?;
-        self.sink = Some(sink);
+        self.at = Some(place);
         for notice in notices {
-            tracing::warn!(sink = self.output.name(), "{notice}");
+            tracing::warn!("{notice}");
         }
         done
     }

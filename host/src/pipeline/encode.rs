@@ -2,7 +2,8 @@
 
 use super::error::{LoadFault, RouteError};
 use super::load;
-use super::process::{Work, all};
+use super::process::{Work, all, forged};
+use super::tenant::{Said, TenantMember};
 use crate::config::{Csv, Encoding};
 use crate::sinks::Batch;
 use watchbell_sandbox::{
@@ -23,6 +24,7 @@ pub struct Plugin {
     pub(super) encoder: Encoder,
     pub(super) options: Options,
     pub(super) format: Description,
+    pub(super) limits: Limits,
 }
 
 impl Codec {
@@ -31,7 +33,8 @@ impl Codec {
     /// # Errors
     /// When the component does not load.
     pub async fn csv(engine: &Engine) -> Result<Self, LoadFault> {
-        load::codec("csv", &Encoding::Csv(Csv::default()), engine).await
+        let limits = Limits::for_plugin();
+        load::codec("csv", &Encoding::Csv(Csv::default()), None, limits, engine).await
     }
 
     /// Whether alerts leave as they came.
@@ -43,7 +46,11 @@ impl Codec {
     ///
     /// # Errors
     /// When the encoder was stopped or gave an error that is about no single alert.
-    pub async fn encode(&self, alerts: &[Alert]) -> Result<(Batch, usize), RouteError> {
+    pub(crate) async fn encode(
+        &self,
+        alerts: &[Alert],
+        member: Option<&TenantMember>,
+    ) -> Result<(Batch, usize), RouteError> {
         let mut batch = Batch::default();
         match self {
             Self::Json => {
@@ -52,7 +59,7 @@ impl Codec {
                 }
                 Ok((batch, 0))
             }
-            Self::Component(plugin) => plugin.encode(alerts, batch).await,
+            Self::Component(plugin) => plugin.encode(alerts, member, batch).await,
         }
     }
 }
@@ -62,7 +69,7 @@ impl Work for Plugin {
 
     async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
         self.encoder
-            .encode(&self.options, &self.format, alerts, &Limits::for_plugin())
+            .encode(&self.options, &self.format, alerts, &self.limits)
             .await
     }
 }
@@ -71,6 +78,7 @@ impl Plugin {
     async fn encode(
         &self,
         alerts: &[Alert],
+        member: Option<&TenantMember>,
         mut batch: Batch,
     ) -> Result<(Batch, usize), RouteError> {
         let separator = &self.format.separator;
@@ -79,9 +87,43 @@ impl Plugin {
         }
         let (events, held_back) = all(&self.name, self, alerts).await?;
         for event in events {
-            batch.push(&event, separator);
+            match member.filter(|_| self.is_json()) {
+                Some(member) => batch.push(&self.with_tenant(event, member)?, separator),
+                None => batch.push(&event, separator),
+            }
         }
         Ok((batch, held_back))
+    }
+
+    /// Whether its events are JSON objects, by its own word.
+    fn is_json(&self) -> bool {
+        let content = self
+            .format
+            .content_type
+            .split(';')
+            .next()
+            .unwrap_or_default();
+        let content = content.trim().to_ascii_lowercase();
+        content.ends_with("/json") || content.ends_with("+json") || content.contains("ndjson")
+    }
+
+    fn with_tenant(&self, event: Vec<u8>, member: &TenantMember) -> Result<Vec<u8>, RouteError> {
+        let broken = |words: &str| RouteError::Call {
+            name: self.name.clone(),
+            source: CallError::Contract(words.to_owned()),
+        };
+        let text = std::str::from_utf8(&event).map_err(|_| broken("an event is not UTF-8"))?;
+        watchbell_detection::check_object(text).map_err(|fault| {
+            broken(&format!(
+                "an event is not one JSON object: {}",
+                fault.message
+            ))
+        })?;
+        match member.said(text) {
+            Said::Right => Ok(event),
+            Said::Nothing => Ok(member.put(text).into_bytes()),
+            Said::Forged => Err(forged(&self.name)),
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use super::encode::{Codec, Plugin};
 use super::error::{LoadFault, PipelineError};
 use super::process::Step;
 use super::{Output, Pipeline, Route, Target};
-use crate::config::{self, Config, Csv, Encoding, Name};
+use crate::config::{self, Config, Csv, Encoding, Name, TenantKey};
+use crate::stamp::Stamp;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_components::{CSV, JQ};
+use watchbell_detection::Detection;
 use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor};
 
 pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, PipelineError> {
@@ -21,11 +23,7 @@ pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, P
         };
         steps.insert(
             name.clone(),
-            Arc::new(
-                step(name, &transform.processor, engine)
-                    .await
-                    .map_err(told)?,
-            ),
+            Arc::new(step(name, transform, engine).await.map_err(told)?),
         );
     }
     let mut outputs = Vec::new();
@@ -35,10 +33,14 @@ pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, P
             name: name.clone(),
             fault,
         };
+        let key = config.tenant_key.as_str();
+        let limits = sink.limits.over(Limits::for_plugin());
         outputs.push(Output {
+            recipe: Recipe::of(config, sink),
+            tenant_key: config.tenant_key.clone(),
             name: name.clone(),
             routes: routes(config, &sink.inputs, &steps),
-            codec: codec(name.as_str(), &sink.encoding, engine)
+            codec: codec(name.as_str(), &sink.encoding, Some(key), limits, engine)
                 .await
                 .map_err(told)?,
             target: match &sink.target {
@@ -72,10 +74,10 @@ fn routes(config: &Config, inputs: &[Name], steps: &HashMap<Name, Arc<Step>>) ->
 
 async fn step(
     name: &Name,
-    processor: &config::Processor,
+    transform: &config::Transform,
     engine: &Engine,
 ) -> Result<Step, LoadFault> {
-    let (component, options) = match processor {
+    let (component, options) = match &transform.processor {
         config::Processor::Jq { filter } => (
             Processor::load(engine, JQ)?,
             vec![("filter".to_owned(), filter.clone())],
@@ -84,30 +86,34 @@ async fn step(
             (Processor::load(engine, &read(path)?)?, owned(options))
         }
     };
+    let limits = transform.limits.over(Limits::for_plugin());
     component
-        .check(&options, &Limits::for_plugin())
+        .check(&options, &limits)
         .await?
         .map_err(LoadFault::Options)?;
     Ok(Step {
         name: format!("transforms.{name}"),
         processor: component,
         options,
+        limits,
     })
 }
 
 pub(super) async fn codec(
     name: &str,
     encoding: &Encoding,
+    tenant_key: Option<&str>,
+    limits: Limits,
     engine: &Engine,
 ) -> Result<Codec, LoadFault> {
     let (encoder, options) = match encoding {
         Encoding::Json => return Ok(Codec::Json),
-        Encoding::Csv(csv) => (Encoder::load(engine, CSV)?, csv_options(csv)),
+        Encoding::Csv(csv) => (Encoder::load(engine, CSV)?, csv_options(csv, tenant_key)),
         Encoding::Component { path, options } => {
             (Encoder::load(engine, &read(path)?)?, owned(options))
         }
     };
-    let described = encoder.describe(&options, &Limits::for_plugin()).await?;
+    let described = encoder.describe(&options, &limits).await?;
     let format = described.map_err(LoadFault::Options)?;
     let name = format!("sinks.{name}.encoding");
     Ok(Codec::Component(Box::new(Plugin {
@@ -115,21 +121,80 @@ pub(super) async fn codec(
         encoder,
         options,
         format,
+        limits,
     })))
 }
 
-fn csv_options(csv: &Csv) -> Options {
-    let fields = csv.fields.as_ref().map(|fields| {
+/// The columns that are wanted, and in front of them the tenant's, unless it has a place.
+fn csv_options(csv: &Csv, tenant_key: Option<&str>) -> Options {
+    let mut fields = csv.fields.clone();
+    if let Some(key) = tenant_key {
+        let usual = || {
+            Detection::MEMBERS
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect()
+        };
+        let fields: &mut Vec<String> = fields.get_or_insert_with(usual);
+        if !fields.iter().any(|field| field == key) {
+            fields.insert(0, key.to_owned());
+        }
+    }
+    let fields = fields.map(|fields| {
         // As a JSON array, in which a name may hold a comma.
         (
             "fields".to_owned(),
-            serde_json::Value::from(fields.clone()).to_string(),
+            serde_json::Value::from(fields).to_string(),
         )
     });
     let delimiter = csv
         .delimiter
         .map(|delimiter| ("delimiter".to_owned(), delimiter.to_string()));
     fields.into_iter().chain(delimiter).collect()
+}
+
+/// What a sink and all that leads to it are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    sink: config::Sink,
+    transforms: Vec<(Name, config::Transform)>,
+    /// The files of components as they were.
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    tenant_key: TenantKey,
+}
+
+impl Recipe {
+    fn of(config: &Config, sink: &config::Sink) -> Self {
+        let mut transforms = Vec::new();
+        let mut inputs: Vec<&Name> = sink.inputs.iter().collect();
+        while let Some(input) = inputs.pop() {
+            if let Some(transform) = config.transforms.get(input) {
+                inputs.extend(&transform.inputs);
+                transforms.push((input.clone(), transform.clone()));
+            }
+        }
+        let of_encoder = match &sink.encoding {
+            Encoding::Component { path, .. } => Some(path),
+            _ => None,
+        };
+        let of_steps = transforms
+            .iter()
+            .filter_map(|(_, transform)| match &transform.processor {
+                config::Processor::Component { path, .. } => Some(path),
+                config::Processor::Jq { .. } => None,
+            });
+        let files = of_encoder
+            .into_iter()
+            .chain(of_steps)
+            .map(|path| (path.clone(), Stamp::of(path)))
+            .collect();
+        Self {
+            sink: sink.clone(),
+            transforms,
+            files,
+            tenant_key: config.tenant_key.clone(),
+        }
+    }
 }
 
 fn owned(options: &config::Options) -> Options {

@@ -11,14 +11,18 @@ mod error;
 mod load;
 mod process;
 pub mod record;
+mod tenant;
 
-use crate::config::{Config, Name};
-use crate::sinks::{Batch, Settings};
+use crate::config::{Config, Name, TenantKey};
+use crate::sinks::{Batch, Settings, Sink};
 pub use deliver::{Outlet, Phase};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
+pub use load::Recipe;
 use process::Step;
 use std::sync::Arc;
+use tenant::TenantMember;
+pub(crate) use tenant::has_member;
 use watchbell_ledger::Entry;
 use watchbell_sandbox::{Alert, Engine};
 
@@ -33,6 +37,8 @@ pub struct Pipeline {
 
 /// A sink with what leads to it.
 pub struct Output {
+    recipe: Recipe,
+    tenant_key: TenantKey,
     name: Name,
     routes: Vec<Route>,
     codec: Codec,
@@ -82,6 +88,27 @@ impl Output {
         sources
     }
 
+    /// What it was made of: two of the same recipe do the same.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Whether each tenant has a place of its own there.
+    #[must_use]
+    pub fn is_parted(&self) -> bool {
+        matches!(&self.target, Target::File(settings) if settings.is_parted())
+    }
+
+    /// The sink itself, for one tenant where they are apart, gone on with at `state`.
+    fn open(&self, part: Option<&str>, state: Option<&[u8]>) -> Sink {
+        match (&self.target, part) {
+            (Target::Console, _) => Sink::console(),
+            (Target::File(settings), None) => Sink::file(settings.clone(), state),
+            (Target::File(settings), Some(tenant)) => Sink::file(settings.of(tenant), state),
+        }
+    }
+
     /// Bytes that may wait for it in the ledger.
     #[must_use]
     pub fn max_buffer(&self) -> u64 {
@@ -90,6 +117,7 @@ impl Output {
 
     /// An entry's alerts as the sink's bytes, behind what is in `batch`.
     async fn encode(&self, entry: &Entry, batch: &mut Batch) -> Result<(), RouteError> {
+        let member = TenantMember::new(self.tenant_key.as_str(), &entry.tenant);
         for route in self
             .routes
             .iter()
@@ -97,17 +125,22 @@ impl Output {
         {
             if route.steps.is_empty() && self.codec.is_json() {
                 for bytes in entry.records() {
-                    batch.push(record::json(bytes)?, b"\n");
+                    member.write(record::json(bytes)?, &mut batch.bytes);
+                    batch.bytes.push(b'\n');
+                    batch.events += 1;
                 }
                 continue;
             }
             let alerts: Result<Vec<Alert>, _> = entry.records().map(record::read).collect();
             let mut alerts = alerts?;
+            for alert in &mut alerts {
+                alert.json = member.put(&alert.json);
+            }
             // What a plugin cannot handle was logged and is held back.
             for step in &route.steps {
-                alerts = step.process(&alerts).await?.0;
+                alerts = step.process(&alerts, &member).await?.0;
             }
-            let (more, _) = self.codec.encode(&alerts).await?;
+            let (more, _) = self.codec.encode(&alerts, Some(&member)).await?;
             batch.append(more);
         }
         Ok(())

@@ -6,6 +6,7 @@
 
 use super::calls;
 use super::error::{RouteError, plugin_words};
+use super::tenant::{Said, TenantMember};
 use watchbell_sandbox::{Alert, CallError, Limits, Options, PluginError, Processor};
 
 /// A transform: a component and its options.
@@ -13,6 +14,7 @@ pub(super) struct Step {
     pub(super) name: String,
     pub(super) processor: Processor,
     pub(super) options: Options,
+    pub(super) limits: Limits,
 }
 
 /// A plugin that makes something of each alert.
@@ -32,7 +34,7 @@ impl Work for Step {
 
     async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
         self.processor
-            .process(&self.options, alerts, &Limits::for_plugin())
+            .process(&self.options, alerts, &self.limits)
             .await
     }
 }
@@ -41,8 +43,27 @@ impl Step {
     pub(super) async fn process(
         &self,
         alerts: &[Alert],
+        member: &TenantMember,
     ) -> Result<(Vec<Alert>, usize), RouteError> {
-        all(&self.name, self, alerts).await
+        let (mut made, held_back) = all(&self.name, self, alerts).await?;
+        for alert in &mut made {
+            match member.said(&alert.json) {
+                Said::Right => {}
+                // It may have built the object anew, and whose it is is known here.
+                Said::Nothing => alert.json = member.put(&alert.json),
+                Said::Forged => return Err(forged(&self.name)),
+            }
+        }
+        Ok((made, held_back))
+    }
+}
+
+/// A plugin said that an alert is another tenant's.
+pub(super) fn forged(name: &str) -> RouteError {
+    let words = "it changed or repeated the member that names the tenant (log_schema.tenant_key)";
+    RouteError::Call {
+        name: name.to_owned(),
+        source: CallError::Contract(words.to_owned()),
     }
 }
 

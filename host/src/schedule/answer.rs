@@ -50,12 +50,17 @@ pub(super) struct Failed {
     pub(super) head: Vec<u8>,
 }
 
-/// Asks for a window.
-pub(super) async fn ask(puller: &Puller, window: Span, limit: Option<NonZeroU32>) -> Answer {
+/// Asks for a window, whose answer may have `room` bytes.
+pub(super) async fn ask(
+    puller: &Puller,
+    window: Span,
+    limit: Option<NonZeroU32>,
+    room: u64,
+) -> Answer {
     let (from, to) = window.question();
     let begun = Instant::now();
     let asked = puller
-        .ask(&Window::Between(Some(from), Some(to)), limit)
+        .ask(&Window::Between(Some(from), Some(to)), limit, room)
         .await;
     let exchange = asked.exchange;
     let outcome = match asked.outcome {
@@ -106,6 +111,13 @@ fn partly(fault: Malformed, head: &[u8], bytes: u64) -> Rows {
         beyond,
         reason: format!("byte {}: {}", fault.offset, fault.message),
         bytes,
+    }
+}
+
+impl Failed {
+    /// Whether the answer had more bytes than it had room for.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self.verdict, Verdict::TooLarge)
     }
 }
 

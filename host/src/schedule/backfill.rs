@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use watchbell_ledger::{self as ledger, Commit, Covered, NewQuarantine, Time, Unread};
 
 /// Windows that are asked for at one time.
@@ -23,6 +24,9 @@ const IN_FLIGHT: usize = 4;
 
 /// Garbled answers running after which a window is narrowed.
 const GARBLED: u32 = 3;
+
+/// Bytes of the first answers: 4,000 detections.
+const FIRST_ROOM: u64 = 8 << 20;
 
 /// Between two looks whether reading may go on.
 const GATE_WAIT: Duration = Duration::from_secs(1);
@@ -83,6 +87,8 @@ struct Task {
     backoff: Backoff,
     /// Asked without limit.
     whole: bool,
+    /// Bytes that the answer may have.
+    room: u64,
 }
 
 /// What became of a window.
@@ -138,7 +144,9 @@ impl Backfill {
             while flying.len() < IN_FLIGHT
                 && let Some(task) = queue.pop_front()
             {
-                flying.spawn(one(self.feed.clone(), job.clone(), self.again, task));
+                let span = self.feed.span();
+                let one = one(self.feed.clone(), job.clone(), self.again, task);
+                flying.spawn(one.instrument(span));
             }
             let Some(landed) = flying.join_next().await else {
                 break;
@@ -181,7 +189,7 @@ impl Backfill {
         if let Some(sighting) = access.sighting
             && let Err(odd) = clock.see(sighting)
         {
-            tracing::warn!(source = %self.feed.name, "{odd}");
+            self.feed.span().in_scope(|| tracing::warn!("{odd}"));
         }
         Ok(clock.now())
     }
@@ -194,6 +202,7 @@ impl Task {
             garbled: 0,
             backoff: Backoff::default(),
             whole: false,
+            room: FIRST_ROOM,
         }
     }
 }
@@ -212,7 +221,17 @@ async fn one(
         .settings()
         .limit
         .filter(|_| !task.whole && !window.is_least());
-    let answer = ask(&feed.puller, window, limit).await;
+    while let Err(wait) = feed.puller.take_turn() {
+        tokio::time::sleep(wait).await;
+    }
+    let most = feed
+        .puller
+        .settings()
+        .max_response_bytes
+        .min(feed.shared.flight.largest());
+    let room = task.room.min(most);
+    let _reserved = feed.shared.flight.reserve(room).await;
+    let answer = ask(&feed.puller, window, limit, room).await;
     let rows = match answer.outcome {
         Ok(rows) if is_full(&rows, limit) || (rows.beyond > 0 && !window.is_least()) => {
             return Ok(halved(window).unwrap_or_else(|| {
@@ -221,6 +240,10 @@ async fn one(
             }));
         }
         Ok(rows) => rows,
+        Err(failed) if failed.is_too_large() && room < most => {
+            task.room = room.saturating_mul(8);
+            return Ok(Done::Again(task));
+        }
         Err(failed) => return failed_window(&feed, job, task, failed).await,
     };
     let read = rows.count() as u64;
@@ -285,7 +308,7 @@ async fn failed_window(
             });
         }
         let wait = task.backoff.wait(asked);
-        tracing::warn!(source = %feed.name, %error, retry_in_secs = wait.as_secs(), "backfill");
+        tracing::warn!(%error, retry_in_secs = wait.as_secs(), "backfill");
         tokio::time::sleep(wait).await;
         return Ok(Done::Again(task));
     }
@@ -319,13 +342,14 @@ async fn wait_for_room(feed: &Handle) -> Result<(), BackfillError> {
     let mut is_told = false;
     loop {
         let (gate, source) = (feed.shared.gate.clone(), feed.name.to_string());
-        let checked = tokio::task::spawn_blocking(move || gate.check(&source)).await;
+        let tenant = feed.tenant().to_owned();
+        let checked = tokio::task::spawn_blocking(move || gate.check(&source, &tenant)).await;
         match checked.map_err(|error| BackfillError::Defect(error.to_string()))? {
             Ok(()) => return Ok(()),
             Err(Closed::Ledger(error)) => return Err(error.into()),
             Err(closed) => {
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!(source = %feed.name, "{closed}");
+                    tracing::warn!("{closed}");
                 }
                 tokio::time::sleep(GATE_WAIT).await;
             }

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::observe::printable;
-use crate::secret::SecretFileError;
+use crate::secret::SecretError;
 use watchbell_egress as egress;
 use watchbell_sandbox::CallError;
 use watchbell_sandbox::contract::{Error, Refusal, Stage};
@@ -22,9 +22,9 @@ pub enum PullError {
     /// The component was stopped, or broke the contract.
     #[error("the source component failed: {0}")]
     Component(#[from] CallError),
-    /// The secret's file cannot be used.
+    /// There is no secret to be had.
     #[error(transparent)]
-    Secret(#[from] SecretFileError),
+    Secret(#[from] SecretError),
     /// The client cannot be made: a CA file that cannot be read.
     #[error(transparent)]
     Egress(#[from] egress::Error),
@@ -75,6 +75,12 @@ impl PullError {
             Self::Component(_) => "component".to_owned(),
             Self::Secret(_) | Self::Egress(_) => "settings".to_owned(),
         }
+    }
+
+    /// Whether the login service refused the secret, which may have been rotated.
+    pub(super) fn refuses_secret(&self) -> bool {
+        matches!(self, Self::Service { error, .. }
+            if matches!(&**error, Error::Unauthorized(refusal) if refusal.stage == Stage::Token))
     }
 
     /// Whether a new token may help: the API refused the one that was sent.

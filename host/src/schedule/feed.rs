@@ -1,4 +1,4 @@
-//! A source, read window by window, each made durable before the next.
+//! A source of one tenant, read window by window, each made durable before the next.
 //!
 //! A poll reads from the cursor less the overlap up to the service's now. What is known
 //! is dropped by its key, so reading the same twice costs nothing but the request. The
@@ -9,6 +9,7 @@ use super::answer::{self, Answer, Failed, Keep, Rows, ask, instant, nanos};
 use super::backfill::elements;
 use super::clock::{Clock, Sighting};
 use super::error::PullError;
+use super::flight::Flight;
 use super::gate::{Closed, Gate};
 use super::puller::Puller;
 use super::retry::{Backoff, Verdict};
@@ -35,6 +36,18 @@ const QUARANTINE_RETRY: TimeDelta = TimeDelta::hours(1);
 /// A local clock that is further from the service's is said.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
+/// How long a turn is, for one that has much to read.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Bytes of the first answer, which nobody knows yet, and of the ones after it at least:
+/// 2,000 detections, and 120.
+const FIRST_ROOM: u64 = 4 << 20;
+const LEAST_ROOM: u64 = 256 << 10;
+
+/// A secret that was refused is looked at that often, a program asked for it that often.
+const LOOK_AT_SECRET_EVERY: Duration = Duration::from_secs(5);
+const ASK_PROGRAM_EVERY: Duration = Duration::from_secs(60);
+
 /// Keys are kept that much longer than they are needed.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
 
@@ -50,6 +63,8 @@ pub struct Shared {
     pub gate: Gate,
     /// Counts commits that left something to deliver.
     pub news: watch::Sender<u64>,
+    /// Bytes of answers that may be in memory.
+    pub flight: Flight,
 }
 
 impl Shared {
@@ -58,6 +73,7 @@ impl Shared {
         let ledger = Arc::clone(&self.ledger);
         let done = blocking(move || ledger.commit(commit)).await?;
         if !done.entries.is_empty() {
+            self.gate.look_again();
             self.news.send_modify(|count| *count += 1);
         }
         Ok(done)
@@ -67,10 +83,10 @@ impl Shared {
 /// Held while a window is read; whoever moves the cursor by hand takes it and counts up.
 pub type Epoch = Arc<Mutex<u64>>;
 
-/// A source and how far it was read.
+/// A source of one tenant and how far it was read.
 pub struct Feed {
     name: Name,
-    puller: Puller,
+    puller: Arc<Puller>,
     shared: Shared,
     id: FeedId,
     clock: Clock,
@@ -86,6 +102,12 @@ pub struct Feed {
     bounds_trouble: Trouble,
     skew_trouble: Trouble,
     rescanned: Instant,
+    /// Bytes that the next answer may have: what is reserved for a turn.
+    room: u64,
+    /// A person must mend something, and until then it is tried again only when the secret
+    /// changes.
+    naps_until: Option<Instant>,
+    looked_anew: Instant,
     stop: watch::Receiver<bool>,
 }
 
@@ -97,7 +119,7 @@ pub struct Handle {
     /// Its number in the ledger.
     pub id: FeedId,
     /// How it is asked.
-    pub puller: Puller,
+    pub puller: Arc<Puller>,
     /// What the feeds share.
     pub shared: Shared,
     /// What whoever moves the cursor must hold.
@@ -114,6 +136,27 @@ impl Handle {
             api: settings.api.to_string(),
         }
     }
+
+    /// What its tenant is called.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.puller.settings().tenant
+    }
+
+    /// Source and tenant, as every line of the log that is about it has them.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        span(&self.name, &self.puller)
+    }
+}
+
+/// An error's span, so that no filter for lines takes it from the lines that pass.
+fn span(name: &Name, puller: &Puller) -> tracing::Span {
+    tracing::error_span!("feed", source = %name, tenant = %puller.settings().tenant)
+}
+
+fn title(name: &Name, puller: &Puller) -> String {
+    format!("{name} ({})", puller.settings().tenant)
 }
 
 /// How a poll ended.
@@ -121,6 +164,8 @@ impl Handle {
 pub enum Step {
     /// Everything up to now was read.
     Done,
+    /// There is more, and it is the others' turn first.
+    More,
     /// It goes on after that long.
     Later(Duration),
     /// A person must mend something, or it was tried often enough.
@@ -138,6 +183,10 @@ enum Halt {
     Full(Stands),
     /// The cursor was moved by hand.
     Moved,
+    /// It had its turn, or needs more room for an answer than it reserved.
+    Turn,
+    /// Its rate limit.
+    Paced(Duration),
     Stopped,
 }
 
@@ -160,31 +209,20 @@ struct Tally {
 }
 
 impl Feed {
-    /// Finds out how far the source was read.
-    ///
-    /// # Errors
-    /// [`ledger::Error`].
-    pub async fn open(
-        name: Name,
-        puller: Puller,
-        shared: Shared,
-        stop: watch::Receiver<bool>,
-    ) -> Result<Self, ledger::Error> {
-        let settings = puller.settings();
-        let feed_name = Handle::feed_name(&name, settings);
-        let pace = Pace::new(settings.reading.max_window);
-        let ledger = Arc::clone(&shared.ledger);
-        let id = blocking(move || ledger.feed(&feed_name)).await?.id;
-        Ok(Self {
-            name,
-            puller,
-            shared,
-            id,
+    /// Of a handle: what others work on, and this reads.
+    #[must_use]
+    pub fn new(handle: &Handle, stop: watch::Receiver<bool>) -> Self {
+        let pace = Pace::new(handle.puller.settings().reading.max_window);
+        Self {
+            name: handle.name.clone(),
+            puller: Arc::clone(&handle.puller),
+            shared: handle.shared.clone(),
+            id: handle.id,
             clock: Clock::start(),
             token_seen: None,
             pace,
             walk: None,
-            epoch: Epoch::default(),
+            epoch: Arc::clone(&handle.epoch),
             epoch_seen: 0,
             strikes: Strikes::default(),
             backoff: Backoff::default(),
@@ -192,8 +230,42 @@ impl Feed {
             bounds_trouble: Trouble::default(),
             skew_trouble: Trouble::default(),
             rescanned: Instant::now(),
+            room: FIRST_ROOM,
+            naps_until: None,
+            looked_anew: Instant::now(),
             stop,
-        })
+        }
+    }
+
+    /// Its number in the ledger.
+    #[must_use]
+    pub fn id(&self) -> FeedId {
+        self.id
+    }
+
+    /// From the start of one poll to the start of the next.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.puller.settings().scrape_interval
+    }
+
+    /// Bytes that must be reserved for its next turn.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        self.room
+            .min(self.puller.settings().max_response_bytes)
+            .min(self.shared.flight.largest())
+    }
+
+    /// Takes over what another instance of the same feed learned: settings changed, and
+    /// where it stands did not.
+    pub fn take_over(&mut self, old: Self) {
+        self.clock = old.clock;
+        self.epoch_seen = old.epoch_seen;
+        self.trouble = old.trouble;
+        self.bounds_trouble = old.bounds_trouble;
+        self.skew_trouble = old.skew_trouble;
+        self.rescanned = old.rescanned;
     }
 
     /// The source's name.
@@ -202,16 +274,16 @@ impl Feed {
         &self.name
     }
 
-    /// What others need to work on the same feed.
+    /// Source and tenant, as every line of the log that is about it has them.
     #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle {
-            name: self.name.clone(),
-            id: self.id,
-            puller: self.puller.clone(),
-            shared: self.shared.clone(),
-            epoch: Arc::clone(&self.epoch),
-        }
+    pub fn span(&self) -> tracing::Span {
+        span(&self.name, &self.puller)
+    }
+
+    /// What it is called where a person reads it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        title(&self.name, &self.puller)
     }
 
     /// Whether it was tried so often that one that must end should.
@@ -220,8 +292,11 @@ impl Feed {
         self.backoff.is_spent()
     }
 
-    /// Reads up to the service's now, or as far as it goes. What goes wrong is logged.
+    /// Reads up to the service's now, or as far as its turn goes. What goes wrong is logged.
     pub async fn poll(&mut self) -> Step {
+        if let Some(nap) = self.nap().await {
+            return nap;
+        }
         let mut tally = Tally::default();
         let ended = self.read(&mut tally).await;
         self.say(&tally);
@@ -234,7 +309,27 @@ impl Feed {
         }
     }
 
+    /// Whether it waits for a person, and the secret is still the one that was refused.
+    async fn nap(&mut self) -> Option<Step> {
+        let left = self.naps_until?.checked_duration_since(Instant::now());
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            self.naps_until = None;
+            return None;
+        };
+        let anew = self.looked_anew.elapsed() >= ASK_PROGRAM_EVERY;
+        if anew {
+            self.looked_anew = Instant::now();
+        }
+        if self.puller.has_new_secret(anew).await {
+            tracing::info!("the secret has changed; trying again");
+            self.naps_until = None;
+            return None;
+        }
+        Some(Step::Stuck(left.min(LOOK_AT_SECRET_EVERY)))
+    }
+
     async fn read(&mut self, tally: &mut Tally) -> Result<(), Halt> {
+        let began = Instant::now();
         self.check_gate().await?;
         // The token's answer shows the service's clock, which says what to ask for.
         let token = self.puller.token().await;
@@ -260,7 +355,7 @@ impl Feed {
                 None => return Ok(()),
             },
         };
-        let ended = self.go(&mut walk, stands, tally).await;
+        let ended = self.go(&mut walk, stands, began, tally).await;
         self.pace = walk.pace();
         if ended.is_err() && !matches!(ended, Err(Halt::Moved)) {
             self.walk = Some(walk);
@@ -277,7 +372,7 @@ impl Feed {
             if self.rescanned.elapsed() >= every {
                 self.rescanned = Instant::now();
                 back = back.max(rescan.back);
-                tracing::info!(source = %self.name, back = %rescan.back, "reading further back for stragglers");
+                tracing::info!(back = %rescan.back, "reading further back for stragglers");
             }
         }
         let Some((from, to)) = range(self.puller.settings(), stands, self.clock.now(), back) else {
@@ -287,7 +382,13 @@ impl Feed {
         Ok(Some(Walk::new(from, to, gaps, self.pace)))
     }
 
-    async fn go(&mut self, walk: &mut Walk, began: Stands, tally: &mut Tally) -> Result<(), Halt> {
+    async fn go(
+        &mut self,
+        walk: &mut Walk,
+        stood: Stands,
+        began: Instant,
+        tally: &mut Tally,
+    ) -> Result<(), Halt> {
         let limit = self.puller.settings().limit;
         // Set when the service was seen to ignore the upper bound: narrowing is no use then.
         let mut unbounded = false;
@@ -295,7 +396,11 @@ impl Feed {
             if *self.stop.borrow() {
                 return Err(Halt::Stopped);
             }
+            if began.elapsed() >= TURN {
+                return Err(Halt::Turn);
+            }
             self.check_gate().await?;
+            self.puller.take_turn().map_err(Halt::Paced)?;
             let epoch = Arc::clone(&self.epoch);
             let held = epoch.lock().await;
             if *held != self.epoch_seen {
@@ -303,17 +408,19 @@ impl Feed {
                 return Err(Halt::Moved);
             }
             let limit = limit.filter(|_| !unbounded && !window.is_least());
-            let answer = ask(&self.puller, window, limit).await;
+            let room = self.room();
+            let answer = ask(&self.puller, window, limit, room).await;
             self.see(answer.sighting);
             let sent = self.clock.at(answer.sent_at);
             match answer.outcome {
                 Ok(rows) => {
                     let is_cut = is_full(&rows, limit);
                     let bytes = rows.bytes;
+                    self.expect(bytes);
                     let beyond = rows.beyond > 0;
                     let before = tally.above;
                     let done = self.commit_rows(window, rows, sent, is_cut, tally).await?;
-                    self.warn_of_late(&done, began.cursor, sent);
+                    self.warn_of_late(&done, stood.cursor, sent);
                     if is_cut && tally.above > before {
                         unbounded = true;
                     } else if is_cut || (beyond && !window.is_least()) {
@@ -324,6 +431,9 @@ impl Feed {
                         self.well();
                     }
                 }
+                Err(failed) if failed.is_too_large() && self.wants_more_room(room) => {
+                    return Err(Halt::Turn);
+                }
                 Err(failed) => {
                     drop(held);
                     self.judge(walk, window, failed, tally).await?;
@@ -331,6 +441,17 @@ impl Feed {
             }
         }
         Ok(())
+    }
+
+    /// The next answer will be about as large as this one.
+    fn expect(&mut self, bytes: u64) {
+        self.room = bytes.saturating_mul(2).max(LEAST_ROOM);
+    }
+
+    /// Whether an answer that did not fit may have more room next time.
+    fn wants_more_room(&mut self, had: u64) -> bool {
+        self.room = had.saturating_mul(8);
+        self.room() > had
     }
 
     /// Writes a window's rows down. One that was cut short is not read yet: its rows go on,
@@ -367,8 +488,11 @@ impl Feed {
         tally.duplicates += done.duplicates;
         tally.quarantined += done.quarantined;
         if done.quarantined > 0 {
-            tracing::error!(source = %self.name, count = done.quarantined, reason,
-                "elements cannot be read; they are in quarantine and the rest goes on (watchbell state quarantine list)");
+            tracing::error!(
+                count = done.quarantined,
+                reason,
+                "elements cannot be read; they are in quarantine and the rest goes on (watchbell state quarantine list)"
+            );
         }
         Ok(done)
     }
@@ -419,12 +543,12 @@ impl Feed {
         }
         if walk.narrow(window) {
             let length = window.length().num_milliseconds();
-            tracing::info!(source = %self.name, %error, from = %window.from, length_ms = length, "asking for less at a time");
+            tracing::info!(%error, from = %window.from, length_ms = length, "asking for less at a time");
             // Each narrower window is a new attempt and not one more of the same.
             self.backoff.reset();
             return Ok(());
         }
-        tracing::error!(source = %self.name, %error, from = %window.from, to = %window.to,
+        tracing::error!(%error, from = %window.from, to = %window.to,
             "cannot be read; the millisecond is in quarantine and the source goes on (watchbell state quarantine list)");
         let mut commit = self.step();
         commit.quarantine = vec![NewQuarantine {
@@ -458,7 +582,7 @@ impl Feed {
         };
         let Answer {
             outcome, sighting, ..
-        } = ask(&self.puller, other, None).await;
+        } = ask(&self.puller, other, None, self.room()).await;
         self.see(sighting);
         match outcome {
             Ok(_) => true,
@@ -487,14 +611,19 @@ impl Feed {
             from: instant(held.from),
             to: instant(held.to),
         };
-        let answer = ask(&self.puller, window, None).await;
+        let room = self.puller.settings().max_response_bytes;
+        // Waiting with a reservation in hand could be for ever.
+        let Some(_reserved) = self.shared.flight.try_reserve(room) else {
+            return Ok(());
+        };
+        let answer = ask(&self.puller, window, None, room).await;
         self.see(answer.sighting);
         let ledger = Arc::clone(&self.shared.ledger);
         let id = held.id;
         let rows = match answer.outcome {
             Ok(rows) => rows,
             Err(failed) => {
-                tracing::warn!(source = %self.name, id = id.0, error = %failed.error, "still in quarantine");
+                tracing::warn!(id = id.0, error = %failed.error, "still in quarantine");
                 blocking(move || ledger.tried(id, local_now())).await?;
                 return Ok(());
             }
@@ -530,15 +659,13 @@ impl Feed {
         let done = self.commit(commit).await?;
         tally.fresh += done.fresh;
         tally.quarantined += done.quarantined;
-        tracing::info!(source = %self.name, id = id.0, new = done.fresh, "out of quarantine");
+        tracing::info!(id = id.0, new = done.fresh, "out of quarantine");
         Ok(())
     }
 
     async fn quarantined(&self) -> Result<Vec<Quarantined>, Halt> {
-        let (ledger, source) = (Arc::clone(&self.shared.ledger), self.name.to_string());
-        let all = blocking(move || ledger.quarantined(Some(&source))).await?;
-        let tenant = self.puller.settings().tenant_id.to_string();
-        Ok(all.into_iter().filter(|one| one.tenant == tenant).collect())
+        let (ledger, id) = (Arc::clone(&self.shared.ledger), self.id);
+        Ok(blocking(move || ledger.quarantined(Some(id))).await?)
     }
 
     async fn gaps(&self) -> Result<Vec<Span>, Halt> {
@@ -552,7 +679,8 @@ impl Feed {
 
     async fn check_gate(&self) -> Result<(), Halt> {
         let (gate, source) = (self.shared.gate.clone(), self.name.to_string());
-        let checked = tokio::task::spawn_blocking(move || gate.check(&source)).await;
+        let tenant = self.puller.settings().tenant.clone();
+        let checked = tokio::task::spawn_blocking(move || gate.check(&source, &tenant)).await;
         match checked {
             Ok(checked) => checked.map_err(Halt::Closed),
             Err(error) => Err(Halt::Ledger(ledger::Error::Other(error.to_string()))),
@@ -571,7 +699,7 @@ impl Feed {
         if let Some(sighting) = sighting
             && let Err(odd) = self.clock.see(sighting)
         {
-            tracing::warn!(source = %self.name, "{odd}");
+            tracing::warn!("{odd}");
         }
         let ahead = self.clock.now() - Utc::now();
         let said = if ahead.abs() > SKEW {
@@ -589,7 +717,7 @@ impl Feed {
             self.skew_trouble.over()
         };
         if let Some(say) = said {
-            tracing::warn!(source = %self.name, "{say}");
+            tracing::warn!("{say}");
         }
     }
 
@@ -601,19 +729,26 @@ impl Feed {
         };
         let late = instant(cursor) - instant(oldest);
         if late > overlap / 2 {
-            tracing::warn!(source = %self.name, overlap_secs = overlap.num_seconds(),
+            tracing::warn!(
+                overlap_secs = overlap.num_seconds(),
                 late_secs = (sent - instant(oldest)).num_seconds(),
-                "a detection came so late that more than half the overlap was used; raise overlap_secs, or set rescan");
+                "a detection came so late that more than half the overlap was used; raise overlap_secs, or set rescan"
+            );
         }
     }
 
     fn say(&mut self, tally: &Tally) {
-        let source = &self.name;
         if tally.fresh > 0 || tally.quarantined > 0 {
-            tracing::info!(%source, new = tally.fresh, read = tally.read, known = tally.duplicates,
-                windows = tally.windows, quarantined = tally.quarantined, "polled");
+            tracing::info!(
+                new = tally.fresh,
+                read = tally.read,
+                known = tally.duplicates,
+                windows = tally.windows,
+                quarantined = tally.quarantined,
+                "polled"
+            );
         } else {
-            tracing::debug!(%source, read = tally.read, windows = tally.windows, "polled");
+            tracing::debug!(read = tally.read, windows = tally.windows, "polled");
         }
         let ignored = match (tally.below > 0, tally.above > 0) {
             (true, true) => "sinceTimeUtc and untilTimeUtc",
@@ -626,14 +761,14 @@ impl Feed {
             tally.below, tally.above
         );
         if let Some(say) = self.bounds_trouble.met_kind(ignored, &words) {
-            tracing::warn!(%source, "{say}");
+            tracing::warn!("{say}");
         }
     }
 
     fn well(&mut self) {
         self.backoff.reset();
         if let Some(say) = self.trouble.over() {
-            tracing::info!(source = %self.name, "{say}");
+            tracing::info!("{say}");
         }
     }
 
@@ -641,10 +776,12 @@ impl Feed {
     async fn halted(&mut self, halt: Halt) -> Step {
         let (kind, words, step) = match halt {
             Halt::Moved => {
-                tracing::info!(source = %self.name, "the cursor was set by hand; reading on from there");
+                tracing::info!("the cursor was set by hand; reading on from there");
                 return Step::Later(Duration::ZERO);
             }
             Halt::Stopped => return Step::Stopped,
+            Halt::Turn => return Step::More,
+            Halt::Paced(wait) => return Step::Later(wait),
             Halt::Closed(closed) => {
                 // Counted, for a reading that must end; looked at often, since it costs little.
                 let _ = self.backoff.wait(None);
@@ -665,7 +802,7 @@ impl Feed {
             ),
             Halt::Pull(error, verdict) => {
                 let step = match verdict {
-                    Verdict::Mend => Step::Stuck(self.backoff.slowly()),
+                    Verdict::Mend => self.stuck(),
                     Verdict::Throttled(asked) | Verdict::Later(asked) => {
                         Step::Later(self.backoff.wait(asked))
                     }
@@ -679,12 +816,23 @@ impl Feed {
                 Step::Later(wait) | Step::Stuck(wait) => wait.as_secs(),
                 _ => 0,
             };
-            tracing::error!(source = %self.name, retry_in_secs = next, "{say}");
+            tracing::error!(retry_in_secs = next, "{say}");
             let (ledger, id) = (Arc::clone(&self.shared.ledger), self.id);
             // The ledger may be what is wrong.
             let _ = blocking(move || ledger.failed(id, local_now(), &words)).await;
         }
         step
+    }
+
+    /// A person must mend something. A secret may be mended without a restart.
+    fn stuck(&mut self) -> Step {
+        let wait = self.backoff.slowly();
+        if !self.puller.is_secret_refused() {
+            return Step::Stuck(wait);
+        }
+        self.naps_until = Some(Instant::now() + wait);
+        self.looked_anew = Instant::now();
+        Step::Stuck(wait.min(LOOK_AT_SECRET_EVERY))
     }
 }
 

@@ -3,9 +3,11 @@
 //! What was read waits in the ledger, so a sink that is down would fill the disk, and on
 //! a full disk not even an acknowledgement can be kept.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use watchbell_ledger::{self as ledger, Ledger};
 
 /// A sink and how much may wait for it.
@@ -15,6 +17,9 @@ pub struct Bound {
     pub sink: String,
     /// The sources that lead to it.
     pub sources: Vec<String>,
+    /// Whether it takes each tenant by itself, so that one that is stuck holds up none but
+    /// its own.
+    pub parted: bool,
     /// Bytes that may wait for it.
     pub most: u64,
 }
@@ -61,10 +66,21 @@ pub enum Closed {
 #[derive(Clone)]
 pub struct Gate {
     ledger: Arc<dyn Ledger>,
-    bounds: Arc<[Bound]>,
+    bounds: Arc<RwLock<Vec<Bound>>>,
     folder: PathBuf,
     min_free: u64,
+    seen: Arc<Mutex<Seen>>,
 }
+
+/// What was seen a moment ago: many tenants ask the same at one time.
+#[derive(Default)]
+struct Seen {
+    backlogs: HashMap<String, (Instant, u64)>,
+    free: Option<(Instant, u64)>,
+}
+
+/// How long something that is far from its bound counts as seen.
+const MOMENT: Duration = Duration::from_millis(200);
 
 impl Gate {
     /// With `bounds` for the sinks and `min_free` bytes on the disk of `folder`.
@@ -77,33 +93,47 @@ impl Gate {
     ) -> Self {
         Self {
             ledger,
-            bounds: bounds.into(),
+            bounds: Arc::new(RwLock::new(bounds)),
             folder,
             min_free,
+            seen: Arc::default(),
         }
     }
 
-    /// Whether `source` may be read further. Blocks.
+    /// Other sinks, or others' bounds, from now on.
+    pub fn set(&self, bounds: Vec<Bound>) {
+        *self.bounds.write().unwrap_or_else(PoisonError::into_inner) = bounds;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
+    }
+
+    /// More waits than a moment ago.
+    pub fn look_again(&self) {
+        self.seen().backlogs.clear();
+    }
+
+    /// Whether `source` may be read further for `tenant`. Blocks.
     ///
     /// # Errors
     /// [`Closed`]: not now.
-    pub fn check(&self, source: &str) -> Result<(), Closed> {
+    pub fn check(&self, source: &str, tenant: &str) -> Result<(), Closed> {
+        let bounds = self.bounds.read().unwrap_or_else(PoisonError::into_inner);
         let of_source = |bound: &&Bound| bound.sources.iter().any(|one| one == source);
-        for bound in self.bounds.iter().filter(of_source) {
-            let waiting = self.ledger.backlog(&bound.sink)?.bytes;
-            if waiting >= bound.most {
-                return Err(Closed::Backlog {
-                    sink: bound.sink.clone(),
-                    waiting,
-                    most: bound.most,
-                });
+        for bound in bounds.iter().filter(of_source) {
+            let waiting = self.waiting(bound)?;
+            if waiting < bound.most {
+                continue;
             }
+            if bound.parted && self.ledger.backlog(&bound.sink, Some(tenant))?.bytes == 0 {
+                continue;
+            }
+            return Err(Closed::Backlog {
+                sink: bound.sink.clone(),
+                waiting,
+                most: bound.most,
+            });
         }
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| Closed::Io {
-            folder: self.folder.clone(),
-            source: error.into(),
-        })?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        drop(bounds);
+        let free = self.free()?;
         if free < self.min_free {
             return Err(Closed::Disk {
                 folder: self.folder.clone(),
@@ -112,6 +142,45 @@ impl Gate {
             });
         }
         Ok(())
+    }
+}
+
+impl Gate {
+    fn waiting(&self, bound: &Bound) -> Result<u64, Closed> {
+        let far = |bytes: u64| bytes < bound.most / 2;
+        let seen = self.seen().backlogs.get(&bound.sink).copied();
+        if let Some((at, bytes)) = seen
+            && at.elapsed() < MOMENT
+            && far(bytes)
+        {
+            return Ok(bytes);
+        }
+        let bytes = self.ledger.backlog(&bound.sink, None)?.bytes;
+        self.seen()
+            .backlogs
+            .insert(bound.sink.clone(), (Instant::now(), bytes));
+        Ok(bytes)
+    }
+
+    fn free(&self) -> Result<u64, Closed> {
+        let far = |bytes: u64| bytes / 2 > self.min_free;
+        if let Some((at, bytes)) = self.seen().free
+            && at.elapsed() < MOMENT
+            && far(bytes)
+        {
+            return Ok(bytes);
+        }
+        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| Closed::Io {
+            folder: self.folder.clone(),
+            source: error.into(),
+        })?;
+        let bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        self.seen().free = Some((Instant::now(), bytes));
+        Ok(bytes)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,21 +2,25 @@
 //!
 //! [`Puller`] asks once: a token when one is needed, then one poll, each in an instance
 //! of its own. [`Feed`] reads a source in time, window by window, and writes down what it
-//! found before it goes on. [`Service`] puts feeds on a clock beside the sinks.
+//! found before it goes on. [`Turns`] says whose turn it is, and [`Service`] puts them
+//! beside the sinks.
 
 mod answer;
 mod backfill;
 mod clock;
 mod error;
 mod feed;
+mod flight;
 mod gate;
 mod preview;
 mod puller;
 mod retry;
+mod roster;
 mod runtime;
 mod service;
 mod strikes;
 mod token;
+mod turns;
 mod walk;
 
 pub use backfill::{Backfill, BackfillError, Progress};
@@ -24,10 +28,13 @@ pub use clock::{Clock, Disbelieved, Sighting};
 pub use error::{PullError, words};
 pub(crate) use feed::blocking;
 pub use feed::{Epoch, Feed, Handle, Shared, Step};
+pub use flight::{Flight, Reserved};
 pub use gate::{Bound, Closed, Gate};
 pub use preview::{Preview, PreviewError, preview};
 pub use puller::{Asked, Pulled, Puller, Window};
+pub use roster::{NoSuchFeed, Roster};
 pub use runtime::{Runtime, SetupError};
-pub use service::{Ended, Service};
+pub use service::{Changed, Ended, Plan, Replan, Service};
 pub use token::{Access, Tokens};
+pub use turns::{Change, Polled, Turns};
 pub use walk::Span;

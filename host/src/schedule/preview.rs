@@ -68,7 +68,7 @@ pub async fn preview(
     let mut met = HashSet::new();
     while let Some(window) = walk.window() {
         let limit = settings.limit.filter(|_| !window.is_least());
-        match ask(puller, window, limit).await.outcome {
+        match ask(puller, window, limit, u64::MAX).await.outcome {
             Ok(rows) if is_full(&rows, limit) && walk.narrow(window) => {}
             Ok(rows) => {
                 preview.windows.push((window, rows.count()));
@@ -107,10 +107,12 @@ async fn stored(
 ) -> Result<(Option<Feed>, Vec<Quarantined>), ledger::Error> {
     let (ledger, name) = (Arc::clone(ledger), name.clone());
     blocking(move || {
-        let feeds = ledger.feeds()?;
-        let mut held = ledger.quarantined(Some(&name.source))?;
-        held.retain(|one| one.tenant == name.tenant);
-        Ok((feeds.into_iter().find(|feed| feed.name == name), held))
+        let feed = ledger.feeds()?.into_iter().find(|feed| feed.name == name);
+        let held = match &feed {
+            Some(feed) => ledger.quarantined(Some(feed.id))?,
+            None => Vec::new(),
+        };
+        Ok((feed, held))
     })
     .await
 }

@@ -7,20 +7,28 @@
 
 use super::clock::Sighting;
 use super::error::PullError;
-use super::runtime::{Runtime, SetupError};
+use super::runtime::{Loaded, Rate, Runtime, SetupError};
 use super::token::{Access, Key};
 use crate::config;
+use crate::pipeline::has_member;
+use crate::secret::Secret;
 use chrono::{DateTime, SecondsFormat, Utc};
+use governor::clock::{Clock as _, DefaultClock};
 use http::Uri;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use watchbell_egress::{Bounds, Client, Exchange, HostPattern, Policy, Session, Target, Tls};
 use watchbell_sandbox::contract::{
     Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query,
 };
-use watchbell_sandbox::{Alert, Authorization, Limits, Source};
+use watchbell_sandbox::{Alert, Authorization, CallError, Limits};
 
 /// Pages of one call. The SIEM API has one; Graph's cap comes with Graph.
 const MAX_PAGES: u32 = 1000;
+
+/// Bytes of the login service's answer: a token has a few thousand.
+const TOKEN_ROOM: u64 = 1 << 20;
 
 /// What part of time to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +63,15 @@ pub struct Asked {
 #[derive(Clone)]
 pub struct Puller {
     runtime: Runtime,
-    component: Source,
-    settings: config::Source,
+    component: Loaded,
+    settings: Arc<config::Source>,
     authority: Client,
     endpoint: Client,
     detections: Uri,
     bounds: Bounds,
+    rate: Option<Arc<Rate>>,
+    /// The digest of a secret that the login service refused.
+    refused: Arc<Mutex<Option<[u8; 32]>>>,
 }
 
 impl Puller {
@@ -68,7 +79,15 @@ impl Puller {
     ///
     /// # Errors
     /// When the component or a setting cannot be used.
-    pub fn new(runtime: &Runtime, settings: &config::Source) -> Result<Self, SetupError> {
+    pub fn new(
+        runtime: &Runtime,
+        settings: impl Into<Arc<config::Source>>,
+    ) -> Result<Self, SetupError> {
+        let settings = settings.into();
+        runtime
+            .secrets
+            .check(&settings.credential)
+            .map_err(|e| setting("client_secret", e))?;
         let component = runtime.source(settings.component.as_deref())?;
         let detections = format!("{}/api/alerts", settings.endpoint)
             .parse()
@@ -76,12 +95,56 @@ impl Puller {
         Ok(Self {
             runtime: runtime.clone(),
             component,
-            authority: client(runtime, settings, "authority", settings.authority.as_str())?,
-            endpoint: client(runtime, settings, "endpoint", settings.endpoint.as_str())?,
+            authority: client(runtime, &settings, "authority", settings.authority.as_str())?,
+            endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?,
             detections,
-            bounds: bounds(settings),
-            settings: settings.clone(),
+            bounds: bounds(&settings),
+            rate: runtime.rate(&settings),
+            refused: Arc::default(),
+            settings,
         })
+    }
+
+    /// Whether another one does the same: with the same settings and component, whose file
+    /// may have changed under the same name, and secrets from the same place.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        *self.settings == *other.settings
+            && self.component.is_as(&other.component)
+            && self.runtime.secrets.is_as(&other.runtime.secrets)
+            && self.runtime.tenant_key == other.runtime.tenant_key
+    }
+
+    /// Takes its turn under the rate limit of its application and tenant; else how long
+    /// until there is one.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn take_turn(&self) -> Result<(), Duration> {
+        let Some(rate) = &self.rate else {
+            return Ok(());
+        };
+        rate.check()
+            .map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Whether the secret that was refused is another one by now.
+    pub async fn has_new_secret(&self, anew: bool) -> bool {
+        let Some(refused) = *self.refused() else {
+            return false;
+        };
+        let secret = self.runtime.secrets.of(&self.settings.credential, anew);
+        secret.await.is_ok_and(|secret| secret.digest() != refused)
+    }
+
+    /// Whether the login service refused the secret.
+    #[must_use]
+    pub fn is_secret_refused(&self) -> bool {
+        self.refused().is_some()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<[u8; 32]>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its settings.
@@ -105,26 +168,28 @@ impl Puller {
     /// # Errors
     /// [`PullError`].
     pub async fn poll(&self, window: &Window) -> Result<Pulled, PullError> {
-        let asked = self.ask(window, self.settings.limit).await;
+        let room = self.settings.max_response_bytes;
+        let asked = self.ask(window, self.settings.limit, room).await;
         Ok(Pulled {
             alerts: asked.outcome?,
             exchange: asked.exchange,
         })
     }
 
-    /// As [`Puller::poll`], with a limit of the caller's, and with what was seen on the
-    /// way whatever came of it.
-    pub async fn ask(&self, window: &Window, limit: Option<NonZeroU32>) -> Asked {
+    /// As [`Puller::poll`], with a limit of the caller's, for an answer of at most `room`
+    /// bytes, and with what was seen on the way whatever came of it.
+    pub async fn ask(&self, window: &Window, limit: Option<NonZeroU32>, room: u64) -> Asked {
+        let room = room.min(self.settings.max_response_bytes);
         let access = match self.token().await {
             Ok(access) => access,
             Err(error) => return Asked::without_answer(error),
         };
-        let asked = self.ask_with(window, limit, &access).await;
+        let asked = self.ask_with(window, limit, room, &access).await;
         match &asked.outcome {
             Err(error) if error.wants_new_token() => {
                 tracing::info!("the API refused the token; getting another");
                 match self.token_other_than(Some(&access)).await {
-                    Ok(access) => self.ask_with(window, limit, &access).await,
+                    Ok(access) => self.ask_with(window, limit, room, &access).await,
                     Err(error) => Asked::without_answer(error),
                 }
             }
@@ -133,49 +198,84 @@ impl Puller {
     }
 
     async fn token_other_than(&self, refused: Option<&Access>) -> Result<Access, PullError> {
-        let secret = self.settings.credential.secret()?;
-        let (tenant, client) = (
-            self.settings.tenant_id.as_str(),
-            self.settings.client_id.as_str(),
+        let settings = &self.settings;
+        let key = Key::new(
+            settings.authority.as_str(),
+            settings.tenant_id.as_str(),
+            settings.client_id.as_str(),
+            &settings.credential,
         );
-        let key = Key::new(self.settings.authority.as_str(), tenant, client, &secret);
         let mut held = self.runtime.tokens.hold(key).await;
         if let Some(access) = held.fresh(refused) {
             return Ok(access);
         }
-        let credentials = Credentials::ClientSecret(ClientSecret {
-            tenant_id: tenant.to_owned(),
-            client_id: client.to_owned(),
-            secret: secret.expose().to_owned(),
-        });
-        let session = self.authority.session(self.bounds);
-        let config = self.config(credentials, empty_query());
-        let answer = self
-            .component
-            .authenticate(&config, session.clone(), &self.limits())
-            .await?;
-        let token = answer.map_err(|error| service(error, &session))?;
-        let sighting = session.exchanges().last().and_then(Sighting::of);
-        let access = Access::new(token, sighting);
+        let secrets = &self.runtime.secrets;
+        let secret = secrets.of(&settings.credential, false).await?;
+        let mut got = self.authenticate(&secret).await;
+        if got.as_ref().is_err_and(PullError::refuses_secret) {
+            *self.refused() = Some(secret.digest());
+            // It may have been rotated since it was fetched.
+            if let Ok(newer) = secrets.of(&settings.credential, true).await
+                && newer != secret
+            {
+                tracing::info!(
+                    "the login service refused the secret, and there is another; trying that"
+                );
+                got = self.authenticate(&newer).await;
+                if got.as_ref().is_err_and(PullError::refuses_secret) {
+                    *self.refused() = Some(newer.digest());
+                }
+            }
+        }
+        let access = got?;
+        *self.refused() = None;
         held.put(&access);
         Ok(access)
     }
 
-    async fn ask_with(&self, window: &Window, limit: Option<NonZeroU32>, access: &Access) -> Asked {
-        let session = self.endpoint.session(self.bounds);
-        let config = self.config(Credentials::Host, self.query(window, limit));
+    async fn authenticate(&self, secret: &Secret) -> Result<Access, PullError> {
+        let credentials = Credentials::ClientSecret(ClientSecret {
+            tenant_id: self.settings.tenant_id.to_string(),
+            client_id: self.settings.client_id.to_string(),
+            secret: secret.expose().to_owned(),
+        });
+        let room = TOKEN_ROOM;
+        let session = self.authority.session(self.bounds(room));
+        let config = self.config(credentials, empty_query(), room);
+        let answer = self
+            .component
+            .source
+            .authenticate(&config, session.clone(), &self.limits(room))
+            .await?;
+        let token = answer.map_err(|error| service(error, &session))?;
+        let sighting = session.exchanges().last().and_then(Sighting::of);
+        Ok(Access::new(token, sighting))
+    }
+
+    async fn ask_with(
+        &self,
+        window: &Window,
+        limit: Option<NonZeroU32>,
+        room: u64,
+        access: &Access,
+    ) -> Asked {
+        let session = self.endpoint.session(self.bounds(room));
+        let config = self.config(Credentials::Host, self.query(window, limit), room);
         let authorization = Authorization::bearer(self.detections.clone(), access.value.expose());
         let answer = self
             .component
+            .source
             .poll(
                 &config,
                 session.clone(),
                 Some(authorization),
-                &self.limits(),
+                &self.limits(room),
             )
             .await;
         let outcome = match answer {
-            Ok(answer) => answer.map_err(|error| service(error, &session)),
+            Ok(answer) => answer
+                .map_err(|error| service(error, &session))
+                .and_then(|alerts| self.without_tenant(alerts)),
             Err(error) => Err(error.into()),
         };
         let exchange = session.exchanges().pop();
@@ -186,7 +286,23 @@ impl Puller {
         }
     }
 
-    fn config(&self, credentials: Credentials, query: Query) -> Config {
+    /// Refuses alerts that say whose they are, which is the host's to say.
+    fn without_tenant(&self, alerts: Vec<Alert>) -> Result<Vec<Alert>, PullError> {
+        let Some(key) = &self.runtime.tenant_key else {
+            return Ok(alerts);
+        };
+        match alerts
+            .iter()
+            .position(|alert| has_member(&alert.json, key.as_str()))
+        {
+            Some(index) => Err(PullError::Component(CallError::Contract(format!(
+                "alert {index} has a member {key}, which names the tenant; set log_schema.tenant_key to another name"
+            )))),
+            None => Ok(alerts),
+        }
+    }
+
+    fn config(&self, credentials: Credentials, query: Query, room: u64) -> Config {
         Config {
             endpoint: self.settings.endpoint.as_str().to_owned(),
             authority: self.settings.authority.as_str().to_owned(),
@@ -196,7 +312,7 @@ impl Puller {
             },
             query,
             limits: Caps {
-                max_bytes: self.settings.max_response_bytes,
+                max_bytes: room,
                 max_pages: MAX_PAGES,
             },
             credentials,
@@ -228,9 +344,17 @@ impl Puller {
         }
     }
 
-    fn limits(&self) -> Limits {
+    fn bounds(&self, room: u64) -> Bounds {
+        Bounds {
+            response_bytes: room,
+            ..self.bounds
+        }
+    }
+
+    fn limits(&self, room: u64) -> Limits {
         // The guest's own time comes on top of what the network may take.
-        let limits = Limits::for_source(self.settings.max_response_bytes, self.bounds.total);
+        let usual = Limits::for_source(room, self.bounds.total);
+        let limits = self.settings.limits.over(usual);
         Limits {
             wall: limits.wall.saturating_add(limits.cpu),
             ..limits
@@ -298,7 +422,10 @@ fn bounds(settings: &config::Source) -> Bounds {
         first_byte: own.first_byte.unwrap_or(usual.first_byte),
         between_bytes: own.between_bytes.unwrap_or(usual.between_bytes),
         total: own.total.unwrap_or(usual.total),
-        response_bytes: settings.max_response_bytes,
+        header_bytes: settings
+            .limits
+            .max_header_bytes
+            .map_or(usual.header_bytes, |bytes| bytes.min(usual.header_bytes)),
         ..usual
     }
 }

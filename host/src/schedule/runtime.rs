@@ -1,7 +1,11 @@
 //! What all sources of a process share: the engine, the way out, the tokens.
 
 use super::token::Tokens;
+use crate::config::{self, ClientId, TenantId, TenantKey};
 use crate::exit::{Exit, Failure};
+use crate::secret::Secrets;
+use crate::stamp::Stamp;
+use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +42,13 @@ pub enum SetupError {
     },
 }
 
+impl Loaded {
+    /// Whether another one came from the same file, unchanged.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.path == other.path && self.stamp == other.stamp
+    }
+}
+
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         Self::new(Exit::Config, error)
@@ -53,7 +64,25 @@ pub struct Runtime {
     pub egress: Egress,
     /// The tokens.
     pub tokens: Tokens,
-    loaded: Arc<Mutex<HashMap<Option<PathBuf>, Source>>>,
+    /// Where secrets are.
+    pub secrets: Secrets,
+    /// The member that is the host's, which no source may send.
+    pub(super) tenant_key: Option<TenantKey>,
+    loaded: Arc<Mutex<HashMap<Option<PathBuf>, Loaded>>>,
+    rates: Arc<Mutex<Rates>>,
+}
+
+type Rates = HashMap<(ClientId, TenantId), Arc<Rate>>;
+
+/// A token bucket.
+pub(super) type Rate = DefaultDirectRateLimiter;
+
+/// A component and the file that it was loaded from, as that was then.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub(super) source: Source,
+    path: Option<PathBuf>,
+    stamp: Option<Stamp>,
 }
 
 impl Runtime {
@@ -79,16 +108,53 @@ impl Runtime {
             engine: Engine::new(pool, cache).map_err(told)?,
             egress: Egress::new(),
             tokens: Tokens::default(),
+            secrets: Secrets::default(),
+            tenant_key: None,
             loaded: Arc::default(),
+            rates: Arc::default(),
         })
     }
 
-    /// The source component at `path`, or the bundled one. Each is loaded once.
-    pub(super) fn source(&self, path: Option<&Path>) -> Result<Source, SetupError> {
+    /// The same with the secrets of another configuration.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// The same for alerts that go downstream, where this member is the host's.
+    #[must_use]
+    pub fn with_tenant_key(mut self, key: TenantKey) -> Self {
+        self.tenant_key = Some(key);
+        self
+    }
+
+    /// The bucket of an application in a tenant, which all sources share that ask as it.
+    pub(super) fn rate(&self, settings: &config::Source) -> Option<Arc<Rate>> {
+        let quota = Quota::per_minute(settings.max_requests_per_minute?);
+        let key = (settings.client_id.clone(), settings.tenant_id.clone());
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody has any more are of settings that are gone.
+        if let Some(rate) = rates.get(&key)
+            && Arc::strong_count(rate) > 1
+        {
+            return Some(Arc::clone(rate));
+        }
+        let rate = Arc::new(Rate::direct(quota));
+        rates.insert(key, Arc::clone(&rate));
+        Some(rate)
+    }
+
+    /// The source component at `path`, or the bundled one. Each is loaded once, and again
+    /// when its file has changed.
+    pub(super) fn source(&self, path: Option<&Path>) -> Result<Loaded, SetupError> {
         let key = path.map(Path::to_owned);
+        let stamp = path.and_then(Stamp::of);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = loaded.get(&key) {
-            return Ok(source.clone());
+        if let Some(held) = loaded.get(&key)
+            && held.stamp == stamp
+        {
+            return Ok(held.clone());
         }
         let told = |source| SetupError::Component {
             component: key.clone(),
@@ -103,6 +169,11 @@ impl Runtime {
                 })?;
                 Source::load(&self.engine, &bytes).map_err(told)?
             }
+        };
+        let source = Loaded {
+            source,
+            path: key.clone(),
+            stamp,
         };
         loaded.insert(key, source.clone());
         Ok(source)

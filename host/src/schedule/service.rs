@@ -1,47 +1,108 @@
 //! The whole at work: each source on its interval, each sink at its own pace, until told
-//! to stop or until everything was read once.
+//! to stop or until everything was read once. What it works on may be changed meanwhile.
 
-use super::feed::{Feed, Handle, Shared, Step, blocking};
+use super::feed::{Epoch, Feed, Handle, Shared, blocking};
+use super::flight::Flight;
 use super::gate::{Bound, Gate};
 use super::puller::Puller;
-use crate::config::Name;
+use super::roster::Roster;
+use super::turns::{Change, Polled, Turns};
+use crate::config::{Config, Name};
 use crate::pipeline::{Outlet, Output, Phase, Pipeline};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use watchbell_ledger::{self as ledger, Forgotten, Ledger};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use watchbell_ledger::{self as ledger, FeedId, FeedName, Forgotten, Ledger};
 
-/// The longest wait that a reading which must end puts up with.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Changes that may wait to be taken up.
+const CHANGES: usize = 64;
 
-/// How long a window that is being asked for may take after a stop.
-const UNDER_WAY: Duration = Duration::from_secs(5);
+/// What is polled and where it goes.
+pub struct Plan {
+    /// The sources, each once for each of its tenants.
+    pub sources: Vec<(Name, Arc<Puller>)>,
+    /// From the ledger to the sinks.
+    pub pipeline: Pipeline,
+    /// Bytes that must be free on the disk.
+    pub min_free: u64,
+    /// Turns at one time.
+    pub concurrency: u32,
+    /// Bytes of answers at one time.
+    pub in_flight: u64,
+}
 
 /// Sources and sinks around one ledger.
 pub struct Service {
     feeds: Vec<Feed>,
-    outlets: Vec<Outlet>,
+    outputs: Vec<Output>,
+    concurrency: u32,
     shared: Shared,
+    roster: Roster,
     stop: watch::Sender<bool>,
-    sinks: Vec<String>,
+    plans: (mpsc::Sender<Planned>, mpsc::Receiver<Planned>),
 }
+
+type Planned = (Plan, oneshot::Sender<Result<Changed, String>>);
 
 /// How it ended.
 #[derive(Debug, Default)]
 pub struct Ended {
-    /// Sources that were not read up to now.
-    pub behind: Vec<String>,
+    /// How polling went.
+    pub polled: Polled,
     /// Events that sinks got.
     pub delivered: u64,
     /// Sinks and how many detections wait for them.
     pub waiting: Vec<(String, u64)>,
     /// Sources and how much of them is in quarantine.
     pub quarantined: Vec<(String, u64)>,
-    /// Ticks at which a source was still being polled.
-    pub missed: u64,
+}
+
+/// What a new plan changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Feeds that are new.
+    pub added: usize,
+    /// Feeds whose settings or component changed.
+    pub replaced: usize,
+    /// Feeds that went.
+    pub removed: usize,
+    /// Sinks that were begun anew, new ones among them.
+    pub sinks: usize,
+}
+
+/// Hands plans to a service at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Replan(mpsc::Sender<Planned>);
+
+impl Replan {
+    /// Has a plan take the place of the one before, as far as they differ.
+    ///
+    /// # Errors
+    /// Why the one before goes on, in words.
+    pub async fn put(&self, plan: Plan) -> Result<Changed, String> {
+        let (told, hears) = oneshot::channel();
+        let gone = |()| "it is ending".to_owned();
+        self.0.send((plan, told)).await.map_err(|_| gone(()))?;
+        hears.await.map_err(|_| gone(()))?
+    }
+}
+
+impl Plan {
+    /// The bounds of a configuration around what was loaded for it.
+    #[must_use]
+    pub fn new(config: &Config, sources: Vec<(Name, Arc<Puller>)>, pipeline: Pipeline) -> Self {
+        Self {
+            sources,
+            pipeline,
+            min_free: config.min_free(),
+            concurrency: config.max_concurrency(),
+            in_flight: config.max_in_flight(),
+        }
+    }
 }
 
 impl Service {
@@ -52,48 +113,61 @@ impl Service {
     pub async fn open(
         ledger: Arc<dyn Ledger>,
         folder: &Path,
-        min_free: u64,
-        sources: Vec<(Name, Puller)>,
-        pipeline: Pipeline,
+        plan: Plan,
         forget: Vec<String>,
     ) -> Result<(Self, Vec<Forgotten>), ledger::Error> {
-        let outputs = pipeline.outputs;
-        let readers: Vec<_> = outputs.iter().map(Outlet::reader).collect();
-        let registering = Arc::clone(&ledger);
-        let forgotten = blocking(move || registering.register(&readers, &forget)).await?;
+        let outputs = plan.pipeline.outputs;
+        let forgotten = register(&ledger, &outputs, forget).await?;
         let bounds = outputs.iter().map(bound).collect();
+        let gate = Gate::new(
+            Arc::clone(&ledger),
+            bounds,
+            folder.to_owned(),
+            plan.min_free,
+        );
         let shared = Shared {
-            gate: Gate::new(Arc::clone(&ledger), bounds, folder.to_owned(), min_free),
+            gate,
             ledger: Arc::clone(&ledger),
             news: watch::Sender::new(0),
+            flight: Flight::new(plan.in_flight),
         };
         let stop = watch::Sender::new(false);
+        let roster = Roster::default();
         let mut feeds = Vec::new();
-        for (name, puller) in sources {
-            feeds.push(Feed::open(name, puller, shared.clone(), stop.subscribe()).await?);
-        }
-        let sinks = outputs
-            .iter()
-            .map(|output| output.name().to_owned())
-            .collect();
-        let mut outlets = Vec::new();
-        for output in outputs {
-            outlets.push(Outlet::open(output, Arc::clone(&ledger)).await?);
+        let ids = enrol(&ledger, &plan.sources).await?;
+        for (id, (name, puller)) in ids.into_iter().zip(plan.sources) {
+            let handle = Handle {
+                name,
+                id,
+                puller,
+                shared: shared.clone(),
+                epoch: Epoch::default(),
+            };
+            feeds.push(Feed::new(&handle, stop.subscribe()));
+            roster.put(handle);
         }
         let service = Self {
             feeds,
-            outlets,
+            outputs,
+            concurrency: plan.concurrency,
             shared,
+            roster,
             stop,
-            sinks,
+            plans: mpsc::channel(1),
         };
         Ok((service, forgotten))
     }
 
     /// What others need to work on its feeds.
     #[must_use]
-    pub fn handles(&self) -> Vec<Handle> {
-        self.feeds.iter().map(Feed::handle).collect()
+    pub fn roster(&self) -> Roster {
+        self.roster.clone()
+    }
+
+    /// What changes it while it runs.
+    #[must_use]
+    pub fn replan(&self) -> Replan {
+        Replan(self.plans.0.clone())
     }
 
     /// What stops it.
@@ -104,59 +178,89 @@ impl Service {
 
     /// Polls each source on its interval until stopped, then delivers what there is, for
     /// at most `drain`.
-    pub async fn run(mut self, drain: Duration) -> Ended {
-        let polling = poll_all(std::mem::take(&mut self.feeds), self.stop.clone(), None);
-        let (polled, ended) = self.during(polling, drain).await;
-        ended.with(polled)
+    pub async fn run(self, drain: Duration) -> Ended {
+        self.poll(None, drain).await
     }
 
     /// Reads each source up to its service's now that many times, and delivers.
-    pub async fn run_polls(mut self, polls: usize, drain: Duration) -> Ended {
+    pub async fn run_polls(self, polls: usize, drain: Duration) -> Ended {
+        self.poll(Some(polls), drain).await
+    }
+
+    async fn poll(mut self, polls: Option<usize>, drain: Duration) -> Ended {
+        let flight = self.shared.flight.clone();
+        let turns = Turns::new(self.concurrency, flight, self.stop.subscribe(), polls);
+        let (change, changes) = mpsc::channel(CHANGES);
         let feeds = std::mem::take(&mut self.feeds);
-        let polling = poll_all(feeds, self.stop.clone(), Some(polls));
-        let (polled, ended) = self.during(polling, drain).await;
-        ended.with(polled)
+        let (polled, ended) = self
+            .deliver_during(turns.run(feeds, changes), Some(change), drain)
+            .await;
+        Ended { polled, ..ended }
     }
 
     /// Delivers while `work` goes on, and then what there is, for at most `drain`.
     pub async fn during<T>(self, work: impl Future<Output = T>, drain: Duration) -> (T, Ended) {
-        let phase = watch::Sender::new(Phase::Running);
-        let mut sinks = JoinSet::new();
-        for outlet in self.outlets {
-            sinks.spawn(outlet.run(self.shared.news.subscribe(), phase.subscribe()));
+        self.deliver_during(work, None, drain).await
+    }
+
+    async fn deliver_during<T>(
+        self,
+        work: impl Future<Output = T>,
+        changes: Option<mpsc::Sender<Change>>,
+        drain: Duration,
+    ) -> (T, Ended) {
+        let Self {
+            outputs,
+            shared,
+            roster,
+            stop,
+            plans: (_, mut plans),
+            ..
+        } = self;
+        let mut sinks = Sinks::new(shared.clone());
+        for output in outputs {
+            sinks.start(output);
         }
-        let done = work.await;
-        let mut ended = Ended::default();
-        phase.send_replace(Phase::Draining);
-        let deadline = Instant::now() + drain;
-        loop {
-            match tokio::time::timeout_at(deadline, sinks.join_next()).await {
-                Ok(Some(Ok(delivered))) => ended.delivered += delivered,
-                Ok(Some(Err(error))) => {
-                    tracing::error!(%error, "a sink's task ended by a defect of ours");
+        let done = {
+            let mut work = std::pin::pin!(work);
+            loop {
+                tokio::select! {
+                    done = &mut work => break done,
+                    Some((plan, told)) = plans.recv(), if changes.is_some() => {
+                        let Some(changes) = &changes else { continue };
+                        let change = Replanning {
+                            shared: &shared,
+                            roster: &roster,
+                            stop: &stop,
+                            sinks: &mut sinks,
+                        };
+                        // The feeds change between turns, which `work` must go on for.
+                        let changed = change.apply(plan).await;
+                        let _ = told.send(match changed {
+                            Ok((changed, all)) => {
+                                let sender = changes.clone();
+                                tokio::spawn(async move {
+                                    for one in all {
+                                        if sender.send(one).await.is_err() {
+                                            break;
+                                        }
+                                    }
+                                });
+                                Ok(changed)
+                            }
+                            Err(error) => Err(error.to_string()),
+                        });
+                    }
                 }
-                Ok(None) | Err(_) => break,
             }
-        }
-        sinks.shutdown().await;
-        let (ledger, names) = (self.shared.ledger, self.sinks);
-        let remains = blocking(move || {
-            let mut waiting = Vec::new();
-            for name in names {
-                let records = ledger.backlog(&name)?.records;
-                if records > 0 {
-                    waiting.push((name, records));
-                }
-            }
-            let mut quarantined = Vec::new();
-            for feed in ledger.feeds()? {
-                if feed.totals.quarantined > 0 {
-                    quarantined.push((feed.name.source, feed.totals.quarantined));
-                }
-            }
-            Ok((waiting, quarantined))
-        });
-        match remains.await {
+        };
+        let names = sinks.names();
+        let mut ended = Ended {
+            delivered: sinks.drain(drain).await,
+            ..Ended::default()
+        };
+        let ledger = shared.ledger;
+        match blocking(move || remains(&*ledger, names)).await {
             Ok((waiting, quarantined)) => {
                 ended.waiting = waiting;
                 ended.quarantined = quarantined;
@@ -167,112 +271,228 @@ impl Service {
     }
 }
 
-impl Ended {
-    fn with(mut self, polled: Polled) -> Self {
-        self.missed = polled.missed;
-        self.behind = polled.behind;
-        self
-    }
-}
+type Counts = Vec<(String, u64)>;
 
-/// Polls every source until stopped, or that many times.
-async fn poll_all(feeds: Vec<Feed>, stop: watch::Sender<bool>, polls: Option<usize>) -> Polled {
-    let mut sources = JoinSet::new();
-    for feed in feeds {
-        sources.spawn(poll_on_interval(feed, stop.subscribe(), polls));
-    }
-    let mut all = Polled::default();
-    while let Some(done) = sources.join_next().await {
-        match done {
-            Ok(done) => {
-                all.missed += done.missed;
-                all.behind.extend(done.behind);
-            }
-            Err(error) => tracing::error!(%error, "a source's task ended by a defect of ours"),
+/// What waits for each sink, and what of each source is in quarantine.
+fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), ledger::Error> {
+    let mut waiting = Vec::new();
+    for name in sinks {
+        let records = ledger.backlog(&name, None)?.records;
+        if records > 0 {
+            waiting.push((name, records));
         }
     }
-    all
+    let mut quarantined: BTreeMap<String, u64> = BTreeMap::new();
+    for feed in ledger.feeds()? {
+        if feed.totals.quarantined > 0 {
+            *quarantined.entry(feed.name.source).or_default() += feed.totals.quarantined;
+        }
+    }
+    Ok((waiting, quarantined.into_iter().collect()))
+}
+
+async fn register(
+    ledger: &Arc<dyn Ledger>,
+    outputs: &[Output],
+    forget: Vec<String>,
+) -> Result<Vec<Forgotten>, ledger::Error> {
+    let readers: Vec<_> = outputs.iter().map(Outlet::reader).collect();
+    let ledger = Arc::clone(ledger);
+    blocking(move || ledger.register(&readers, &forget)).await
+}
+
+async fn enrol(
+    ledger: &Arc<dyn Ledger>,
+    sources: &[(Name, Arc<Puller>)],
+) -> Result<Vec<FeedId>, ledger::Error> {
+    let feeds: Vec<(FeedName, String)> = sources
+        .iter()
+        .map(|(name, puller)| {
+            let settings = puller.settings();
+            (Handle::feed_name(name, settings), settings.tenant.clone())
+        })
+        .collect();
+    let ledger = Arc::clone(ledger);
+    blocking(move || ledger.enrol(&feeds)).await
 }
 
 fn bound(output: &Output) -> Bound {
     Bound {
         sink: output.name().to_owned(),
         sources: output.sources(),
+        parted: output.is_parted(),
         most: output.max_buffer(),
     }
 }
 
-/// How polling ended: ticks that were missed, sources that were not read up to now.
-#[derive(Default)]
-struct Polled {
-    missed: u64,
-    behind: Vec<String>,
+/// A service while its plan changes.
+struct Replanning<'s> {
+    shared: &'s Shared,
+    roster: &'s Roster,
+    stop: &'s watch::Sender<bool>,
+    sinks: &'s mut Sinks,
 }
 
-/// Resolves a while after `stop`.
-async fn overdue(mut stop: watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        return std::future::pending().await;
+impl Replanning<'_> {
+    /// Changes the sinks at once; the feeds' changes are the caller's to hand on.
+    async fn apply(self, plan: Plan) -> Result<(Changed, Vec<Change>), ledger::Error> {
+        let mut changed = Changed::default();
+        let ledger = &self.shared.ledger;
+        let outputs = plan.pipeline.outputs;
+        // What changes comes to rest first, so that nobody writes to what is registered.
+        let stays: HashSet<String> = outputs
+            .iter()
+            .filter(|output| self.sinks.is_same(output))
+            .map(|output| output.name().to_owned())
+            .collect();
+        let rested = self.sinks.rest(&stays).await;
+        if let Err(error) = register(ledger, &outputs, Vec::new()).await {
+            for output in rested {
+                self.sinks.start_again(output);
+            }
+            return Err(error);
+        }
+        self.shared.gate.set(outputs.iter().map(bound).collect());
+        for output in outputs {
+            if !stays.contains(output.name()) {
+                self.sinks.start(output);
+                changed.sinks += 1;
+            }
+        }
+        let ids = enrol(ledger, &plan.sources).await?;
+        let mut changes = Vec::new();
+        let mut kept = HashSet::new();
+        for (id, (name, puller)) in ids.into_iter().zip(plan.sources) {
+            kept.insert(id);
+            let old = self.roster.get(id);
+            if old.as_ref().is_some_and(|old| old.puller.is_as(&puller)) {
+                continue;
+            }
+            let handle = Handle {
+                name,
+                id,
+                puller,
+                shared: self.shared.clone(),
+                epoch: old
+                    .as_ref()
+                    .map(|old| Arc::clone(&old.epoch))
+                    .unwrap_or_default(),
+            };
+            match old {
+                Some(_) => changed.replaced += 1,
+                None => changed.added += 1,
+            }
+            changes.push(Change::Put(Box::new(Feed::new(
+                &handle,
+                self.stop.subscribe(),
+            ))));
+            self.roster.put(handle);
+        }
+        for id in self.roster.ids() {
+            if !kept.contains(&id) {
+                self.roster.remove(id);
+                changes.push(Change::Remove(id));
+                changed.removed += 1;
+            }
+        }
+        // Whoever comes back may have something waiting.
+        self.shared.news.send_modify(|count| *count += 1);
+        Ok((changed, changes))
     }
-    tokio::time::sleep(UNDER_WAY).await;
 }
 
-async fn poll_on_interval(
-    mut feed: Feed,
-    mut stop: watch::Receiver<bool>,
-    polls: Option<usize>,
-) -> Polled {
-    let period = feed.handle().puller.settings().scrape_interval;
-    let mut ticks = interval_at(Instant::now(), period);
-    // Polls of one source never overlap; a tick that was missed is not made up for,
-    // since the next poll asks for its time too.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut polled = Polled::default();
-    let mut left = polls;
-    let mut due: Option<Instant> = None;
-    loop {
-        let tick = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return polled,
-            tick = ticks.tick() => tick,
+/// The sinks at work.
+struct Sinks {
+    shared: Shared,
+    working: HashMap<String, Working>,
+    delivered: u64,
+}
+
+struct Working {
+    output: Arc<Output>,
+    phase: watch::Sender<Phase>,
+    task: JoinHandle<u64>,
+}
+
+impl Sinks {
+    fn new(shared: Shared) -> Self {
+        Self {
+            shared,
+            working: HashMap::new(),
+            delivered: 0,
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.working.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn start(&mut self, output: Output) {
+        self.start_again(Arc::new(output));
+    }
+
+    fn start_again(&mut self, output: Arc<Output>) {
+        let phase = watch::Sender::new(Phase::Running);
+        let outlet = Outlet::new(Arc::clone(&output), Arc::clone(&self.shared.ledger));
+        let running = outlet.run(self.shared.news.subscribe(), phase.subscribe());
+        let working = Working {
+            task: tokio::spawn(running),
+            phase,
+            output: Arc::clone(&output),
         };
-        if let Some(due) = due {
-            polled.missed +=
-                u64::try_from((tick - due).as_nanos() / period.as_nanos().max(1)).unwrap_or(0);
-        }
-        due = Some(tick + period);
-        loop {
-            let step = tokio::select! {
-                step = feed.poll() => step,
-                // What a window found is written down whole or not at all, so it may be
-                // given up at any point.
-                () = overdue(stop.clone()) => Step::Stopped,
-            };
-            let wait = match step {
-                Step::Done => break,
-                Step::Stopped => return polled,
-                Step::Stuck(_) if left.is_some() => {
-                    polled.behind.push(feed.name().to_string());
-                    return polled;
-                }
-                Step::Later(wait) if left.is_some() && (feed.is_spent() || wait > PATIENCE) => {
-                    polled.behind.push(feed.name().to_string());
-                    return polled;
-                }
-                Step::Later(wait) | Step::Stuck(wait) => wait,
-            };
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => {
-                    polled.behind.extend(left.map(|_| feed.name().to_string()));
-                    return polled;
-                }
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
-        if let Some(left) = &mut left {
-            *left -= 1;
-            if *left == 0 {
-                return polled;
-            }
-        }
+        self.working.insert(output.name().to_owned(), working);
     }
+
+    fn is_same(&self, output: &Output) -> bool {
+        let old = self.working.get(output.name());
+        old.is_some_and(|old| old.output.recipe() == output.recipe())
+    }
+
+    /// Has all but these finish what they are writing, and returns them.
+    async fn rest(&mut self, stays: &HashSet<String>) -> Vec<Arc<Output>> {
+        let mut rested = Vec::new();
+        let goes: Vec<String> = self
+            .names()
+            .into_iter()
+            .filter(|name| !stays.contains(name))
+            .collect();
+        for name in goes {
+            if let Some(mut working) = self.working.remove(&name) {
+                working.phase.send_replace(Phase::Resting);
+                self.delivered += working.end().await;
+                rested.push(working.output);
+            }
+        }
+        rested
+    }
+
+    /// Delivers what waits, for at most `drain`.
+    async fn drain(mut self, drain: Duration) -> u64 {
+        let deadline = Instant::now() + drain;
+        for working in self.working.values() {
+            working.phase.send_replace(Phase::Draining);
+        }
+        for (_, mut working) in self.working {
+            match tokio::time::timeout_at(deadline, &mut working.task).await {
+                Ok(done) => self.delivered += told(done),
+                Err(_) => working.task.abort(),
+            }
+        }
+        self.delivered
+    }
+}
+
+impl Working {
+    async fn end(&mut self) -> u64 {
+        told((&mut self.task).await)
+    }
+}
+
+fn told(done: Result<u64, tokio::task::JoinError>) -> u64 {
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "a sink's task ended by a defect of ours");
+        0
+    })
 }

@@ -5,8 +5,7 @@
 //! at one time wait for one request.
 
 use super::clock::Sighting;
-use crate::secret::Secret;
-use sha2::{Digest, Sha256};
+use crate::secret::{Credential, Secret};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +18,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// How long a token is used whose answer does not say when it ends: short, since a
 /// token that ended costs a refused poll.
 const UNKNOWN: Duration = Duration::from_secs(300);
+
+/// Tokens held before spent ones are looked for.
+const FIRST_SWEEP: usize = 64;
 
 /// An access token with its times.
 #[derive(Clone)]
@@ -74,7 +76,8 @@ fn used_for(lifetime: Option<Duration>) -> Duration {
     }
 }
 
-/// Whose token it is. The credential is kept as a digest only.
+/// Whose token it is. A credential is its place, or a digest of its value: a secret that
+/// was rotated leaves the token good that was got with the old one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     authority: String,
@@ -84,12 +87,17 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(authority: &str, tenant: &str, client: &str, secret: &Secret) -> Self {
+    pub(super) fn new(
+        authority: &str,
+        tenant: &str,
+        client: &str,
+        credential: &Credential,
+    ) -> Self {
         Self {
             authority: authority.to_owned(),
             tenant: tenant.to_owned(),
             client: client.to_owned(),
-            credential: Sha256::digest(secret.expose()).into(),
+            credential: credential.mark(),
         }
     }
 }
@@ -99,7 +107,13 @@ type Slot = Arc<Mutex<Option<Access>>>;
 /// The tokens of this process. Clones share them.
 #[derive(Clone, Default)]
 pub struct Tokens {
-    slots: Arc<StdMutex<HashMap<Key, Slot>>>,
+    slots: Arc<StdMutex<Slots>>,
+}
+
+#[derive(Default)]
+struct Slots {
+    kept: HashMap<Key, Slot>,
+    sweep_at: usize,
 }
 
 impl Tokens {
@@ -107,14 +121,18 @@ impl Tokens {
     pub(super) async fn hold(&self, key: Key) -> Held {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            // A slot that nobody holds and whose token is spent serves no one.
-            slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1
-                    || slot
-                        .try_lock()
-                        .is_ok_and(|access| access.as_ref().is_some_and(Access::is_fresh))
-            });
-            Arc::clone(slots.entry(key).or_default())
+            // A slot that nobody holds and whose token is spent serves no one. Looked for
+            // when there are twice as many as the last time, so that it costs little.
+            if slots.kept.len() >= slots.sweep_at {
+                slots.kept.retain(|_, slot| {
+                    Arc::strong_count(slot) > 1
+                        || slot
+                            .try_lock()
+                            .is_ok_and(|access| access.as_ref().is_some_and(Access::is_fresh))
+                });
+                slots.sweep_at = (slots.kept.len() * 2).max(FIRST_SWEEP);
+            }
+            Arc::clone(slots.kept.entry(key).or_default())
         };
         Held(slot.lock_owned().await)
     }
@@ -178,7 +196,12 @@ mod tests {
     #[tokio::test]
     async fn a_refused_token_is_not_handed_out_again_and_another_is() {
         let tokens = Tokens::default();
-        let key = Key::new("a", "t", "c", &Secret::new("s".to_owned()));
+        let key = Key::new(
+            "a",
+            "t",
+            "c",
+            &Credential::ClientSecret(Secret::new("s".to_owned())),
+        );
         let access = |value: &str| {
             let token = Token {
                 value: value.to_owned(),

@@ -6,7 +6,7 @@ mod file;
 
 use console::Console;
 use file::File;
-pub use file::{Notice, Place, Rotate, Settings};
+pub use file::{Notice, Place, Rotate, Settings, check_template};
 use std::io;
 use std::path::PathBuf;
 

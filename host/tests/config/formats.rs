@@ -163,7 +163,7 @@ path = "/var/log/watchbell/alerts.ndjson"
     assert!(loaded.warnings.is_empty());
     let config = loaded.config;
 
-    let source = config.sources.get("contoso").unwrap();
+    let source = &config.sources.get("contoso").unwrap()[0];
     assert_eq!(source.api, Api::Siem);
     assert_eq!(
         source.endpoint.as_str(),

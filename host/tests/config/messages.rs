@@ -166,7 +166,7 @@ fn each_mistake_in_a_source_is_told_by_line_key_and_remedy() {
         ),
         (
             "until = \"SECRET[vault.contoso]\"\n",
-            "w.toml:7: sources.contoso.until: refers to a secret backend, and this version has none; use ${VARIABLE}, or client_secret_file for a client secret",
+            "w.toml:7: sources.contoso.until: refers to a secret backend; that may stand in client_secret only",
         ),
     ] {
         assert_eq!(said(more), want);
@@ -181,7 +181,7 @@ fn what_a_source_lacks_is_all_told_at_its_header() {
         "w.toml:2: sources.contoso.region: is missing; add it (eu, us, uk, gcc, gcc-high or dod), or endpoint and authority\n\
          w.toml:2: sources.contoso.tenant_id: is missing; add it\n\
          w.toml:2: sources.contoso.client_id: is missing; add it\n\
-         w.toml:2: sources.contoso.client_secret: is missing; add it as \"${VARIABLE}\", or add client_secret_file"
+         w.toml:2: sources.contoso.client_secret: is missing; add it as \"SECRET[backend.key]\" or \"${VARIABLE}\", or add client_secret_file"
     );
 }
 
@@ -321,7 +321,7 @@ fn a_part_that_leads_nowhere_is_a_warning_and_a_file_of_sources_alone_is_not() {
 fn the_environment_can_give_a_number_and_text_cannot() {
     let text = source() + "scrape_interval_secs = \"${INTERVAL}\"\n";
     let loaded = decode(&text, Format::Toml).unwrap();
-    let source = loaded.config.sources.get("contoso").unwrap();
+    let source = &loaded.config.sources.get("contoso").unwrap()[0];
     assert_eq!(source.scrape_interval.as_secs(), 30);
     assert!(said("scrape_interval_secs = \"30\"\n").contains("take the quotes off"));
 }

@@ -95,7 +95,10 @@ fn a_flag_stands_in_for_a_variable_that_is_not_set_and_is_taken_as_it_is() {
         )
         .unwrap();
     let source = document.source("a", &|_| None).unwrap();
-    assert_eq!(source.credential.secret().unwrap().expose(), secret);
+    let Credential::ClientSecret(found) = &source.credential else {
+        panic!()
+    };
+    assert_eq!(found.expose(), secret);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Meanwhile the service is late, bursts, misunderstands bounds, refuses, fails, cuts
 //! answers short and ends tokens. `WATCHBELL_KILLS=500` for the long run.
 
-use super::support::{Home, Service, source, start};
+use super::support::{Home, Service, source, start, with_tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -120,7 +120,7 @@ fn delivered(home: &Home, running: &Running) -> BTreeMap<u64, usize> {
     );
     let known: BTreeMap<String, u64> = catalog
         .detections(all)
-        .map(|one| (one.json, one.index))
+        .map(|one| (with_tenant(&one.json), one.index))
         .collect();
     let mut times = BTreeMap::new();
     for file in files(home) {

@@ -3,12 +3,14 @@
 
 use super::support::{
     Home, NOON, SINCE, Service, at_noon, ended, expected, lines_of, once_each, start, to_file,
-    visible, wait_until,
+    visible, wait_until, with_tenant,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::time::Duration;
-use watchbell_simulator::{Bounds, Bursts, Clock, Config, Late, Running, TENANT_ID, TokenAnswer};
+use watchbell_simulator::{
+    Bounds, Bursts, Clock, Config, Detection, Late, Running, TENANT_ID, TokenAnswer,
+};
 
 fn time(value: &Value) -> DateTime<Utc> {
     value.as_str().unwrap().parse().unwrap()
@@ -316,10 +318,11 @@ fn numbers_are_numbers_and_leave_as_they_came() {
     let table = home.read("all.csv");
     assert_eq!(table.lines().count(), want.len() + 1);
     for (line, row) in file.lines().zip(table.lines().skip(1)) {
-        assert!(want.iter().any(|one| one.json == line), "byte for byte");
+        let served = |one: &Detection| with_tenant(&one.json) == line;
+        assert!(want.iter().any(served), "byte for byte");
         let one: Value = serde_json::from_str(line).unwrap();
         let cells = format!(
-            "{},{},{}",
+            "{TENANT_ID},{},{},{}",
             one["FullId"].as_str().unwrap(),
             one["AlertPart"],
             one["ReportID"]

@@ -97,13 +97,15 @@ inputs = ["high"]
     same(ids(&ran.stdout), &high);
     let table = home.read("high.csv");
     let mut rows = table.lines();
-    assert_eq!(rows.next(), Some("FullId,Severity,Reviewed"));
+    assert_eq!(rows.next(), Some("tenant,FullId,Severity,Reviewed"));
     let cells: Vec<Vec<&str>> = rows.map(|row| row.split(',').collect()).collect();
     assert!(
-        cells.iter().all(|row| row[1..] == ["High", "false"]),
+        cells
+            .iter()
+            .all(|row| row[0] == TENANT_ID && row[2..] == ["High", "false"]),
         "{table}"
     );
-    same(cells.iter().map(|row| row[0].to_owned()).collect(), &high);
+    same(cells.iter().map(|row| row[1].to_owned()).collect(), &high);
 }
 
 #[test]

@@ -49,6 +49,11 @@ pub(crate) fn expected(running: &Running, since: &str) -> Vec<Detection> {
     catalog.detections(range).collect()
 }
 
+/// A detection as it is delivered: as it was served, behind whose it is.
+pub(crate) fn with_tenant(json: &str) -> String {
+    format!("{{\"tenant\":\"{TENANT_ID}\",{}", &json[1..])
+}
+
 pub(crate) fn lines(detections: &[Detection]) -> String {
     detections
         .iter()
@@ -294,6 +299,12 @@ impl Service {
     pub(crate) fn signal(&self) {
         let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// SIGHUP.
+    pub(crate) fn reload(&self) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     /// SIGTERM, and what it did in all.

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed, Error> {
     let feed = work.feed;
-    let source: String = connection
-        .prepare_cached("SELECT source FROM feed WHERE id = ?")?
-        .query_row([feed.0], |row| row.get(0))?;
+    let (source, label): (String, String) = connection
+        .prepare_cached("SELECT source, label FROM feed WHERE id = ?")?
+        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let from = (source.as_str(), label.as_str());
     let is_taken = connection
         .prepare_cached("SELECT 1 FROM takes WHERE source = ?")?
         .exists([&source])?;
@@ -41,12 +42,12 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
             packer.push(&record.bytes)?;
             if packer.is_full() {
                 done.entries
-                    .push(put(connection, &source, std::mem::take(&mut packer))?);
+                    .push(put(connection, from, std::mem::take(&mut packer))?);
             }
         }
     }
     if packer.len > 0 {
-        done.entries.push(put(connection, &source, packer)?);
+        done.entries.push(put(connection, from, packer)?);
     }
     for id in &work.lift {
         // One that was dropped by hand meanwhile is settled too.
@@ -118,15 +119,21 @@ fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error
     Ok(())
 }
 
-fn put(connection: &Connection, source: &str, packed: Packer) -> Result<EntryId, Error> {
+fn put(
+    connection: &Connection,
+    (source, tenant): (&str, &str),
+    packed: Packer,
+) -> Result<EntryId, Error> {
     let size = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let payload = compress(&packed.raw)?;
     connection
         .prepare_cached(
-            "INSERT INTO entry (source, records, raw_bytes, bytes, payload) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO entry (source, tenant, records, raw_bytes, bytes, payload)
+             VALUES (?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             source,
+            tenant,
             size(packed.len),
             size(packed.raw.len()),
             size(payload.len()),

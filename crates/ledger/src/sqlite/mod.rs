@@ -10,7 +10,7 @@ mod writer;
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
-    OpenError, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::File;
@@ -87,14 +87,19 @@ impl Ledger for Sqlite {
         }
         let name = name.clone();
         self.write(move |connection| {
-            connection
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO feed (source, tenant, api) VALUES (?, ?, ?)",
-                )?
-                .execute(params![name.source, name.tenant, name.api])?;
+            rows::enrol(connection, &[(name.clone(), name.tenant.clone())])?;
             rows::feed(connection, &name)?
                 .ok_or_else(|| Error::Other("the feed is gone".to_owned()))
         })
+    }
+
+    fn enrol(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error> {
+        let feeds = feeds.to_vec();
+        self.write(move |connection| rows::enrol(connection, &feeds))
+    }
+
+    fn forget_feed(&self, feed: FeedId) -> Result<u64, Error> {
+        self.write(move |connection| rows::forget(connection, feed))
     }
 
     fn feeds(&self) -> Result<Vec<Feed>, Error> {
@@ -167,31 +172,38 @@ impl Ledger for Sqlite {
         readers::names(&self.read())
     }
 
-    fn position(&self, reader: &str) -> Result<Position, Error> {
-        readers::position(&self.read(), reader)
+    fn position(&self, reader: &str, part: Part<'_>) -> Result<Position, Error> {
+        readers::position(&self.read(), reader, part)
     }
 
-    fn backlog(&self, reader: &str) -> Result<Backlog, Error> {
-        readers::backlog(&self.read(), reader)
+    fn waiting(&self, reader: &str) -> Result<Vec<String>, Error> {
+        readers::waiting(&self.read(), reader)
     }
 
-    fn next(&self, reader: &str, after: EntryId) -> Result<Option<Entry>, Error> {
-        let packed = readers::next(&self.read(), reader, after)?;
+    fn backlog(&self, reader: &str, part: Part<'_>) -> Result<Backlog, Error> {
+        readers::backlog(&self.read(), reader, part)
+    }
+
+    fn next(&self, reader: &str, part: Part<'_>, after: EntryId) -> Result<Option<Entry>, Error> {
+        let packed = readers::next(&self.read(), reader, part, after)?;
         packed.map(readers::Packed::unpack).transpose()
     }
 
     fn acknowledge(
         &self,
         reader: &str,
+        part: Part<'_>,
         entry: EntryId,
         state: Option<Vec<u8>>,
     ) -> Result<(), Error> {
-        let reader = reader.to_owned();
-        self.write(move |connection| readers::acknowledge(connection, &reader, entry, state))
+        let (reader, part) = (reader.to_owned(), part.map(str::to_owned));
+        self.write(move |connection| {
+            readers::acknowledge(connection, &reader, part.as_deref(), entry, state)
+        })
     }
 
-    fn quarantined(&self, source: Option<&str>) -> Result<Vec<Quarantined>, Error> {
-        quarantine::list(&self.read(), source)
+    fn quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {
+        quarantine::list(&self.read(), feed)
     }
 
     fn quarantined_body(&self, id: QuarantineId) -> Result<Vec<u8>, Error> {

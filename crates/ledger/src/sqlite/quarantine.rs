@@ -49,15 +49,15 @@ fn digest(new: &NewQuarantine) -> [u8; 32] {
 
 pub(super) fn list(
     connection: &Connection,
-    source: Option<&str>,
+    feed: Option<FeedId>,
 ) -> Result<Vec<Quarantined>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT q.id, f.source, f.tenant, q.is_gap, q.from_time, q.to_time, q.reason, q.raw_bytes,
+        "SELECT q.id, f.source, f.label, q.is_gap, q.from_time, q.to_time, q.reason, q.raw_bytes,
             q.found_at, q.tried_at, q.tries
          FROM quarantine q JOIN feed f ON f.id = q.feed
-         WHERE ?1 IS NULL OR f.source = ?1 ORDER BY q.id",
+         WHERE ?1 IS NULL OR q.feed = ?1 ORDER BY q.id",
     )?;
-    let rows = statement.query_map([source], read)?;
+    let rows = statement.query_map([feed.map(|feed| feed.0)], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

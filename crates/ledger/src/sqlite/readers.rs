@@ -1,7 +1,31 @@
 //! Readers, and what waits for them.
 
-use crate::{Backlog, Entry, EntryId, Error, Forgotten, Position, Reader};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::{Backlog, Entry, EntryId, Error, Forgotten, Part, Position, Reader};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+/// What waits for the reader ?1 after ?2: of its sources, beyond what it has of the
+/// entry's tenant alone.
+const WAITS: &str = "entry.id > ?2
+    AND entry.source IN (SELECT source FROM takes WHERE reader = ?1)
+    AND entry.id > ifnull((SELECT p.acknowledged FROM part p
+                           WHERE p.reader = ?1 AND p.tenant = entry.tenant), 0)";
+
+/// A query over what waits for a reader, or for the part of it that is ?3.
+fn over(select: &str, part: Part<'_>, rest: &str) -> String {
+    let tenant = if part.is_some() {
+        "AND entry.tenant = ?3"
+    } else {
+        ""
+    };
+    format!("{select} FROM entry WHERE {WAITS} {tenant} {rest}")
+}
+
+/// ?1, ?2 and, for a part, ?3 of such a query.
+fn named<'p>(reader: &'p &str, after: &'p i64, part: &'p Part<'_>) -> Vec<&'p dyn ToSql> {
+    let mut named: Vec<&dyn ToSql> = vec![reader, after];
+    named.extend(part.as_ref().map(|tenant| tenant as &dyn ToSql));
+    named
+}
 
 pub(super) fn names(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare_cached("SELECT name FROM reader ORDER BY name")?;
@@ -22,11 +46,12 @@ pub(super) fn register(
             }
             continue;
         }
-        let backlog = backlog(connection, &name)?;
+        let backlog = backlog(connection, &name, None)?;
         if backlog.records > 0 && !forget.contains(&name) {
             return Err(Error::ReaderGone { name, backlog });
         }
         connection.execute("DELETE FROM reader WHERE name = ?", [&name])?;
+        connection.execute("DELETE FROM part WHERE reader = ?", [&name])?;
         if backlog.records > 0 {
             forgotten.push(Forgotten { name, backlog });
         }
@@ -34,8 +59,9 @@ pub(super) fn register(
     connection.execute("DELETE FROM takes", [])?;
     for reader in readers {
         connection.execute(
-            "INSERT OR IGNORE INTO reader (name) VALUES (?)",
-            [&reader.name],
+            "INSERT INTO reader (name, parted) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET parted = ?2",
+            params![reader.name, reader.parted],
         )?;
         for source in &reader.sources {
             connection.execute(
@@ -44,18 +70,15 @@ pub(super) fn register(
             )?;
         }
     }
-    remove_taken(connection)?;
+    remove_taken(connection, None, EntryId(0), EntryId(i64::MAX))?;
     Ok(forgotten)
 }
 
 /// Refuses when something waits of a source that the reader does not take any more.
 fn check_sources(connection: &Connection, reader: &Reader) -> Result<(), Error> {
-    let after = position(connection, &reader.name)?.acknowledged;
-    let mut waiting = connection.prepare_cached(
-        "SELECT source, sum(records) FROM entry
-         WHERE id > ?2 AND source IN (SELECT source FROM takes WHERE reader = ?1)
-         GROUP BY source",
-    )?;
+    let after = position(connection, &reader.name, None)?.acknowledged;
+    let sql = over("SELECT source, sum(records)", None, "GROUP BY source");
+    let mut waiting = connection.prepare_cached(&sql)?;
     let mut rows = waiting.query(params![reader.name, after.0])?;
     while let Some(row) = rows.next()? {
         let origin: String = row.get(0)?;
@@ -70,43 +93,76 @@ fn check_sources(connection: &Connection, reader: &Reader) -> Result<(), Error> 
     Ok(())
 }
 
-pub(super) fn position(connection: &Connection, reader: &str) -> Result<Position, Error> {
-    let found = connection
+pub(super) fn position(
+    connection: &Connection,
+    reader: &str,
+    part: Part<'_>,
+) -> Result<Position, Error> {
+    let whole = connection
         .prepare_cached("SELECT acknowledged, state FROM reader WHERE name = ?")?
-        .query_row([reader], |row| {
-            Ok(Position {
-                acknowledged: EntryId(row.get(0)?),
-                state: row.get(1)?,
-            })
-        })
-        .optional()?;
-    found.ok_or_else(|| Error::NoReader(reader.to_owned()))
+        .query_row([reader], of_row)
+        .optional()?
+        .ok_or_else(|| Error::NoReader(reader.to_owned()))?;
+    let Some(tenant) = part else {
+        return Ok(whole);
+    };
+    let own = connection
+        .prepare_cached("SELECT acknowledged, state FROM part WHERE reader = ? AND tenant = ?")?
+        .query_row([reader, tenant], of_row)
+        .optional()?
+        .unwrap_or_default();
+    Ok(Position {
+        acknowledged: own.acknowledged.max(whole.acknowledged),
+        state: own.state,
+    })
 }
 
-pub(super) fn backlog(connection: &Connection, reader: &str) -> Result<Backlog, Error> {
-    let after = position(connection, reader)?.acknowledged;
+fn of_row(row: &Row<'_>) -> rusqlite::Result<Position> {
+    Ok(Position {
+        acknowledged: EntryId(row.get(0)?),
+        state: row.get(1)?,
+    })
+}
+
+pub(super) fn waiting(connection: &Connection, reader: &str) -> Result<Vec<String>, Error> {
+    let after = position(connection, reader, None)?.acknowledged;
+    let sql = over("SELECT tenant", None, "GROUP BY tenant ORDER BY min(id)");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![reader, after.0], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn backlog(
+    connection: &Connection,
+    reader: &str,
+    part: Part<'_>,
+) -> Result<Backlog, Error> {
+    let after = position(connection, reader, part)?.acknowledged;
     let count = |row: &Row<'_>, index| {
         row.get::<_, i64>(index)
             .map(|number| u64::try_from(number).unwrap_or(0))
     };
-    Ok(connection
-        .prepare_cached(
-            "SELECT count(*), ifnull(sum(records), 0), ifnull(sum(bytes), 0) FROM entry
-             WHERE id > ?2 AND source IN (SELECT source FROM takes WHERE reader = ?1)",
-        )?
-        .query_row(params![reader, after.0], |row| {
+    let sql = over(
+        "SELECT count(*), ifnull(sum(records), 0), ifnull(sum(bytes), 0)",
+        part,
+        "",
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row(
+        named(&reader, &after.0, &part).as_slice(),
+        |row| {
             Ok(Backlog {
                 entries: count(row, 0)?,
                 records: count(row, 1)?,
                 bytes: count(row, 2)?,
             })
-        })?)
+        },
+    )?)
 }
 
 /// An entry as it lies on disk.
 pub(super) struct Packed {
     id: i64,
-    source: String,
+    from: (String, String),
     records: i64,
     raw_bytes: i64,
     payload: Vec<u8>,
@@ -116,7 +172,7 @@ impl Packed {
     pub(super) fn unpack(self) -> Result<Entry, Error> {
         Entry::unpack(
             self.id,
-            self.source,
+            self.from,
             self.records,
             self.raw_bytes,
             &self.payload,
@@ -127,21 +183,23 @@ impl Packed {
 pub(super) fn next(
     connection: &Connection,
     reader: &str,
+    part: Part<'_>,
     after: EntryId,
 ) -> Result<Option<Packed>, Error> {
+    let sql = over(
+        "SELECT id, source, tenant, records, raw_bytes, payload",
+        part,
+        "ORDER BY id LIMIT 1",
+    );
     Ok(connection
-        .prepare_cached(
-            "SELECT id, source, records, raw_bytes, payload FROM entry
-             WHERE id > ?2 AND source IN (SELECT source FROM takes WHERE reader = ?1)
-             ORDER BY id LIMIT 1",
-        )?
-        .query_row(params![reader, after.0], |row| {
+        .prepare_cached(&sql)?
+        .query_row(named(&reader, &after.0, &part).as_slice(), |row| {
             Ok(Packed {
                 id: row.get(0)?,
-                source: row.get(1)?,
-                records: row.get(2)?,
-                raw_bytes: row.get(3)?,
-                payload: row.get(4)?,
+                from: (row.get(1)?, row.get(2)?),
+                records: row.get(3)?,
+                raw_bytes: row.get(4)?,
+                payload: row.get(5)?,
             })
         })
         .optional()?)
@@ -150,29 +208,51 @@ pub(super) fn next(
 pub(super) fn acknowledge(
     connection: &Connection,
     reader: &str,
+    part: Part<'_>,
     entry: EntryId,
     state: Option<Vec<u8>>,
 ) -> Result<(), Error> {
-    let known = connection
-        .prepare_cached(
-            "UPDATE reader SET acknowledged = max(acknowledged, ?2), state = ifnull(?3, state)
-             WHERE name = ?1",
-        )?
-        .execute(params![reader, entry.0, state])?;
-    if known == 0 {
-        return Err(Error::NoReader(reader.to_owned()));
-    }
-    remove_taken(connection)
+    let before = position(connection, reader, part)?.acknowledged;
+    match part {
+        None => connection
+            .prepare_cached(
+                "UPDATE reader SET acknowledged = max(acknowledged, ?2), state = ifnull(?3, state)
+                 WHERE name = ?1",
+            )?
+            .execute(params![reader, entry.0, state])?,
+        Some(tenant) => connection
+            .prepare_cached(
+                "INSERT INTO part (reader, tenant, acknowledged, state) VALUES (?1, ?4, ?2, ?3)
+                 ON CONFLICT (reader, tenant) DO UPDATE
+                 SET acknowledged = max(acknowledged, ?2), state = ifnull(?3, state)",
+            )?
+            .execute(params![reader, entry.0, state, tenant])?,
+    };
+    remove_taken(connection, part, before, entry)
 }
 
-/// Removes the entries that nobody waits for.
-fn remove_taken(connection: &Connection) -> Result<(), Error> {
+/// Removes those of a range of entries that nobody waits for. Each goes when the last who
+/// takes it has acknowledged it, so the range that was acknowledged now is enough.
+fn remove_taken(
+    connection: &Connection,
+    part: Part<'_>,
+    after: EntryId,
+    to: EntryId,
+) -> Result<(), Error> {
+    let of_part = if part.is_some() {
+        "AND entry.tenant = ?3"
+    } else {
+        "AND ?3 IS NULL"
+    };
+    let sql = format!(
+        "DELETE FROM entry WHERE id > ?1 AND id <= ?2 {of_part} AND NOT EXISTS (
+            SELECT 1 FROM takes t JOIN reader r ON r.name = t.reader
+            LEFT JOIN part p ON p.reader = r.name AND p.tenant = entry.tenant
+            WHERE t.source = entry.source
+              AND max(r.acknowledged, ifnull(p.acknowledged, 0)) < entry.id)"
+    );
     connection
-        .prepare_cached(
-            "DELETE FROM entry WHERE id <= ifnull(
-                (SELECT min(r.acknowledged) FROM reader r JOIN takes t ON t.reader = r.name
-                 WHERE t.source = entry.source), id)",
-        )?
-        .execute([])?;
+        .prepare_cached(&sql)?
+        .execute(params![after.0, to.0, part])?;
     Ok(())
 }

@@ -7,7 +7,7 @@ const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_
     (SELECT count(*) FROM key k WHERE k.feed = f.id),
     f.fresh, f.duplicates, f.last_success, f.last_error_at, f.last_error,
     (SELECT count(*) FROM quarantine q WHERE q.feed = f.id),
-    (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id)
+    (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id), f.label
     FROM feed f";
 
 pub(super) fn feed(connection: &Connection, name: &FeedName) -> Result<Option<Feed>, Error> {
@@ -16,6 +16,55 @@ pub(super) fn feed(connection: &Connection, name: &FeedName) -> Result<Option<Fe
         .prepare_cached(&sql)?
         .query_row(params![name.source, name.tenant, name.api], read)
         .optional()?)
+}
+
+/// Makes them known, and renames those whose tenant is called otherwise now.
+pub(super) fn enrol(
+    connection: &Connection,
+    feeds: &[(FeedName, String)],
+) -> Result<Vec<FeedId>, Error> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO feed (source, tenant, api, label) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (source, tenant, api) DO UPDATE SET label = ?4
+         RETURNING id",
+    )?;
+    feeds
+        .iter()
+        .map(|(name, label)| {
+            let id = put.query_row(params![name.source, name.tenant, name.api, label], |row| {
+                row.get(0)
+            });
+            Ok(FeedId(id?))
+        })
+        .collect()
+}
+
+/// Gives a feed up; how many records of it waited.
+pub(super) fn forget(connection: &Connection, feed: FeedId) -> Result<u64, Error> {
+    let found: Option<(String, String)> = connection
+        .query_row(
+            "SELECT source, label FROM feed WHERE id = ?",
+            [feed.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((source, label)) = found else {
+        return Err(Error::Other("the feed is gone".to_owned()));
+    };
+    let waited: i64 = connection.query_row(
+        "SELECT ifnull(sum(records), 0) FROM entry WHERE source = ? AND tenant = ?",
+        [&source, &label],
+        |row| row.get(0),
+    )?;
+    connection.execute(
+        "DELETE FROM entry WHERE source = ? AND tenant = ?",
+        [&source, &label],
+    )?;
+    for table in ["key", "covered", "quarantine"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE feed = ?"), [feed.0])?;
+    }
+    connection.execute("DELETE FROM feed WHERE id = ?", [feed.0])?;
+    Ok(u64::try_from(waited).unwrap_or(0))
 }
 
 pub(super) fn feeds(connection: &Connection) -> Result<Vec<Feed>, Error> {
@@ -56,6 +105,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {
             tenant: row.get(2)?,
             api: row.get(3)?,
         },
+        label: row.get(14)?,
         cursor: row.get(4)?,
         keys_from: row.get(5)?,
         keys: count(6)?,

@@ -83,7 +83,7 @@ proptest! {
             prop_assert_eq!(now.cursor, model.cursor);
             prop_assert_eq!(now.keys, model.keys.len() as u64);
             for (name, waiting) in READERS.iter().zip(&model.waiting) {
-                prop_assert_eq!(opened.ledger.backlog(name).unwrap().records, waiting.len() as u64);
+                prop_assert_eq!(opened.ledger.backlog(name, None).unwrap().records, waiting.len() as u64);
             }
         }
     }

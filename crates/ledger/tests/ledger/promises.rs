@@ -2,7 +2,9 @@
 
 use super::support::{NOW, feed, open, put, reader, record, take, waiting};
 use std::sync::Arc;
-use watchbell_ledger::{Commit, Covered, Error, Ledger, NewQuarantine, Time, Unread};
+use watchbell_ledger::{
+    Commit, Covered, Error, FeedId, FeedName, Ledger, NewQuarantine, Reader, Sqlite, Time, Unread,
+};
 
 #[test]
 fn a_known_record_is_dropped_and_the_same_identity_at_another_time_is_not() {
@@ -60,9 +62,9 @@ fn an_entry_is_kept_until_all_its_readers_have_it_and_no_longer() {
     put(ledger, &s, vec![record("x", 1)]);
     put(ledger, &t, vec![record("y", 1)]);
     assert_eq!(take(ledger, "a"), ["x@1"]);
-    assert_eq!(ledger.backlog("a").unwrap().records, 0);
+    assert_eq!(ledger.backlog("a", None).unwrap().records, 0);
     assert_eq!(
-        ledger.backlog("b").unwrap().records,
+        ledger.backlog("b", None).unwrap().records,
         2,
         "a slow one delays itself alone"
     );
@@ -74,7 +76,7 @@ fn an_entry_is_kept_until_all_its_readers_have_it_and_no_longer() {
         reader("c", &["s", "t"]),
     ];
     ledger.register(&three, &[]).unwrap();
-    assert_eq!(ledger.backlog("c").unwrap().entries, 0);
+    assert_eq!(ledger.backlog("c", None).unwrap().entries, 0);
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn nothing_is_in_quarantine_twice_and_what_lifts_it_is_the_commit_that_yields_it
         };
         assert_eq!(ledger.commit(commit).unwrap().quarantined, want);
     }
-    let held = ledger.quarantined(Some("s")).unwrap();
+    let held = ledger.quarantined(Some(s.id)).unwrap();
     assert_eq!(held.len(), 3);
     assert_eq!(ledger.quarantined_body(held[1].id).unwrap(), b"{worse");
     assert_eq!(held[2].kind, Unread::Gap);
@@ -253,20 +255,20 @@ fn a_position_keeps_what_its_reader_wants_to_remember_over_a_restart() {
     let state = Some(b"inode 7".to_vec());
     opened
         .ledger
-        .acknowledge("a", done.entries[0], state.clone())
+        .acknowledge("a", None, done.entries[0], state.clone())
         .unwrap();
     opened
         .ledger
-        .acknowledge("a", done.entries[0], None)
+        .acknowledge("a", None, done.entries[0], None)
         .unwrap();
     let opened = opened.reopen();
-    let position = opened.ledger.position("a").unwrap();
+    let position = opened.ledger.position("a", None).unwrap();
     assert_eq!(
         (position.acknowledged, position.state),
         (done.entries[0], state)
     );
     assert_eq!(
-        opened.ledger.position("b"),
+        opened.ledger.position("b", None),
         Err(Error::NoReader("b".to_owned()))
     );
 }
@@ -388,4 +390,94 @@ fn a_source_that_a_reader_takes_no_more_stops_the_start_while_something_of_it_wa
         .register(&[reader("a", &["t"])], &["a".to_owned()])
         .unwrap();
     assert_eq!(waiting(ledger, "a"), [] as [&str; 0]);
+}
+
+/// Two tenants of one source, each called something.
+fn tenants(ledger: &Sqlite, labels: [&str; 2]) -> Vec<FeedId> {
+    let name = |tenant: &str| FeedName {
+        source: "s".to_owned(),
+        tenant: tenant.to_owned(),
+        api: "siem".to_owned(),
+    };
+    let [one, two] = labels.map(str::to_owned);
+    ledger.enrol(&[(name("1"), one), (name("2"), two)]).unwrap()
+}
+
+fn commit_one(ledger: &Sqlite, feed: FeedId, identity: &str) {
+    let records = vec![record(identity, 1)];
+    let commit = Commit {
+        records,
+        ..Commit::new(feed, NOW)
+    };
+    ledger.commit(commit).unwrap();
+}
+
+fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
+    let mut at = ledger.position("a", Some(tenant)).unwrap().acknowledged;
+    let mut all = Vec::new();
+    while let Some(entry) = ledger.next("a", Some(tenant), at).unwrap() {
+        assert_eq!(entry.tenant, tenant);
+        at = entry.id;
+        all.extend(
+            entry
+                .records()
+                .map(|one| String::from_utf8_lossy(one).into_owned()),
+        );
+    }
+    let state = Some(tenant.as_bytes().to_vec());
+    ledger.acknowledge("a", Some(tenant), at, state).unwrap();
+    all
+}
+
+#[test]
+fn a_parted_reader_gets_on_with_one_tenant_while_another_waits() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let parted = Reader {
+        parted: true,
+        ..reader("a", &["s"])
+    };
+    ledger
+        .register(&[parted, reader("b", &["s"])], &[])
+        .unwrap();
+    let ids = tenants(ledger, ["one", "two"]);
+    commit_one(ledger, ids[0], "x");
+    commit_one(ledger, ids[1], "y");
+    commit_one(ledger, ids[1], "z");
+    assert_eq!(ledger.waiting("a").unwrap(), ["one", "two"]);
+    assert_eq!(take_part(ledger, "two"), ["y@1", "z@1"]);
+    assert_eq!(ledger.waiting("a").unwrap(), ["one"]);
+    assert_eq!(ledger.backlog("a", None).unwrap().records, 1);
+    assert_eq!(ledger.backlog("a", Some("two")).unwrap().records, 0);
+    let state = ledger.position("a", Some("two")).unwrap().state;
+    assert_eq!(state.as_deref(), Some(b"two".as_slice()));
+    assert_eq!(ledger.position("a", Some("one")).unwrap().state, None);
+    // The other reader has all of it, in order.
+    assert_eq!(take(ledger, "b"), ["x@1", "y@1", "z@1"]);
+    // What a part has taken stays taken when the reader takes all in one row.
+    ledger
+        .register(&[reader("a", &["s"]), reader("b", &["s"])], &[])
+        .unwrap();
+    assert_eq!(take(ledger, "a"), ["x@1"]);
+    let opened = opened.reopen();
+    assert_eq!(opened.ledger.backlog("a", None).unwrap().entries, 0);
+}
+
+#[test]
+fn a_tenant_that_is_called_otherwise_keeps_its_cursor_and_one_that_is_forgotten_does_not() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let ids = tenants(ledger, ["one", "two"]);
+    commit_one(ledger, ids[0], "x");
+    assert_eq!(tenants(ledger, ["uno", "two"]), ids);
+    let feeds = ledger.feeds().unwrap();
+    assert_eq!((feeds[0].label.as_str(), feeds[0].keys), ("uno", 1));
+    commit_one(ledger, ids[0], "y");
+    commit_one(ledger, ids[1], "z");
+    assert_eq!(ledger.waiting("a").unwrap(), ["one", "uno", "two"]);
+    assert_eq!(ledger.forget_feed(ids[1]).unwrap(), 1);
+    assert_eq!(take(ledger, "a"), ["x@1", "y@1"]);
+    assert_eq!(ledger.feeds().unwrap().len(), 1);
+    assert!(ledger.forget_feed(ids[1]).is_err());
 }

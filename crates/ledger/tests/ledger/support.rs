@@ -45,6 +45,7 @@ pub(crate) fn reader(name: &str, sources: &[&str]) -> Reader {
     Reader {
         name: name.to_owned(),
         sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+        parted: false,
     }
 }
 
@@ -67,9 +68,9 @@ pub(crate) fn put(ledger: &Sqlite, feed: &Feed, records: Vec<Record>) -> Committ
 
 /// Everything that waits for a reader, without taking it.
 pub(crate) fn waiting(ledger: &Sqlite, reader: &str) -> Vec<String> {
-    let mut after = ledger.position(reader).unwrap().acknowledged;
+    let mut after = ledger.position(reader, None).unwrap().acknowledged;
     let mut all = Vec::new();
-    while let Some(entry) = ledger.next(reader, after).unwrap() {
+    while let Some(entry) = ledger.next(reader, None, after).unwrap() {
         after = entry.id;
         all.extend(
             entry
@@ -84,9 +85,9 @@ pub(crate) fn waiting(ledger: &Sqlite, reader: &str) -> Vec<String> {
 pub(crate) fn take(ledger: &Sqlite, reader: &str) -> Vec<String> {
     let all = waiting(ledger, reader);
     let mut last = EntryId::default();
-    while let Some(entry) = ledger.next(reader, last).unwrap() {
+    while let Some(entry) = ledger.next(reader, None, last).unwrap() {
         last = entry.id;
     }
-    ledger.acknowledge(reader, last, None).unwrap();
+    ledger.acknowledge(reader, None, last, None).unwrap();
     all
 }

@@ -7,6 +7,7 @@
 
 mod error;
 
+use serde::de::value::SeqDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 
 pub(super) use error::DecodeError;
@@ -114,6 +115,19 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         }
     }
 
+    /// Text that may be a list is one, with `;` between its items.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.node.value {
+            Value::String(text) if text.interpolated => {
+                let items = text.text.split(';').map(str::trim);
+                let items: Vec<&str> = items.filter(|item| !item.is_empty()).collect();
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter()))
+            }
+            _ => self.visit(visitor),
+        }
+        .map_err(|error| error.at(&self.node.at))
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -139,7 +153,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct
         identifier ignored_any
     }
 }

@@ -60,12 +60,19 @@ impl Format {
 
 /// Reads a file in the format that its name says.
 pub(super) fn file(path: &Path) -> Result<Table, ConfigError> {
+    let format = Format::of(path).ok_or_else(|| ConfigError::Format {
+        path: path.to_owned(),
+        reason: "the format is not known; name it .toml, .yaml, .yml or .json".to_owned(),
+    })?;
+    text_of(&text(path)?, format, &At::file(path))
+}
+
+/// Reads a file's text.
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let refuse = |reason: &str| ConfigError::Format {
         path: path.to_owned(),
         reason: reason.to_owned(),
     };
-    let format = Format::of(path)
-        .ok_or_else(|| refuse("the format is not known; name it .toml, .yaml, .yml or .json"))?;
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
@@ -80,7 +87,7 @@ pub(super) fn file(path: &Path) -> Result<Table, ConfigError> {
         let offset = error.valid_up_to();
         refuse(&format!("is not UTF-8 text, at byte {offset}"))
     })?;
-    text_of(text, format, &At::file(path))
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Reads text in a format; `at` names where it comes from.

@@ -13,11 +13,12 @@ pub(super) use read::read;
 pub use reading::{Reading, Rescan};
 
 use super::cloud::Api;
+use super::limits::CallLimits;
 use super::names::{ClientId, TenantId};
 use super::options::Options;
 use super::time::TimeBound;
 use super::values::BaseUrl;
-use crate::{Secret, SecretFileError};
+pub use crate::secret::Credential;
 
 /// The `type`s of source there are.
 pub(super) const TYPES: &[&str] = &["defender"];
@@ -36,6 +37,9 @@ pub struct Source {
     pub endpoint: BaseUrl,
     /// The base URL of the login service.
     pub authority: BaseUrl,
+    /// What the tenant is called downstream, in logs and in metrics: its entry's name,
+    /// else its id.
+    pub tenant: String,
     /// The directory.
     pub tenant_id: TenantId,
     /// The application.
@@ -66,31 +70,13 @@ pub struct Source {
     pub max_response_bytes: u64,
     /// Bytes that its quarantine may hold.
     pub max_quarantine_bytes: u64,
+    /// Requests for detections a minute, of one application in one tenant; none: as many
+    /// as are due.
+    pub max_requests_per_minute: Option<NonZeroU32>,
+    /// What one call of the component may use.
+    pub limits: CallLimits,
     /// How long each step of a request may take.
     pub timeouts: Timeouts,
-}
-
-/// What proves to the login service who is asking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Credential {
-    /// The application's secret.
-    ClientSecret(Secret),
-    /// A file that holds it and nothing else; read anew whenever it is needed.
-    ClientSecretFile(PathBuf),
-}
-
-impl Credential {
-    /// The secret.
-    ///
-    /// # Errors
-    /// When it is in a file that cannot be used.
-    pub fn secret(&self) -> Result<Secret, SecretFileError> {
-        match self {
-            Self::ClientSecret(secret) => Ok(secret.clone()),
-            Self::ClientSecretFile(path) => Secret::read(path),
-        }
-    }
 }
 
 /// How long each step of a request may take; none leaves it to the client's default.

@@ -11,13 +11,14 @@ use super::{Credential, Source, Timeouts};
 use crate::Secret;
 use crate::config::cloud::{Api, Region};
 use crate::config::decode::decode;
+use crate::config::limits::RawLimits;
 use crate::config::names::{ClientId, TenantId};
 use crate::config::options::Options;
 use crate::config::path::KeyPath;
 use crate::config::report::Report;
 use crate::config::time::TimeBound;
 use crate::config::tree::Node;
-use crate::config::values::{AddressRange, BaseUrl, ByteSize, Seconds};
+use crate::config::values::{AddressRange, BaseUrl, Seconds};
 
 /// Seconds from the start of one poll to the start of the next.
 const DEFAULT_INTERVAL_SECS: u32 = 60;
@@ -87,13 +88,6 @@ struct RawTls {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct RawLimits {
-    max_response_bytes: Option<ByteSize>,
-    max_quarantine_bytes: Option<ByteSize>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct RawTimeouts {
     resolve_secs: Option<Seconds>,
     connect_secs: Option<Seconds>,
@@ -138,13 +132,15 @@ pub(in crate::config) fn read(
     let client_id = required(raw.client_id, "client_id", path, report);
     let credential = credential(raw.client_secret, raw.client_secret_file, path, report);
     let (endpoint, authority) = place?;
+    let tenant_id = tenant_id?;
     Some(Source {
         component: raw.component,
         options: raw.options,
         api: raw.api,
         endpoint,
         authority,
-        tenant_id: tenant_id?,
+        tenant: tenant_id.to_string(),
+        tenant_id,
         client_id: client_id?,
         credential: credential?,
         scrape_interval: Duration::from_secs(
@@ -174,6 +170,8 @@ pub(in crate::config) fn read(
             .limits
             .max_quarantine_bytes
             .map_or(DEFAULT_QUARANTINE_BYTES, |size| size.0),
+        max_requests_per_minute: raw.limits.max_requests_per_minute,
+        limits: raw.limits.of_call(),
         timeouts: raw.timeouts.into(),
     })
 }
@@ -227,7 +225,10 @@ fn credential(
     report: &mut Report<'_>,
 ) -> Option<Credential> {
     match (secret, file) {
-        (Some(secret), None) => Some(Credential::ClientSecret(secret)),
+        (Some(secret), None) => Some(match secret.expose().parse() {
+            Ok(reference) => Credential::ClientSecretIn(reference),
+            Err(_) => Credential::ClientSecret(secret),
+        }),
         (None, Some(file)) => Some(Credential::ClientSecretFile(file)),
         (Some(_), Some(_)) => {
             let message = "stands beside client_secret; keep one of the two";
@@ -235,7 +236,7 @@ fn credential(
             None
         }
         (None, None) => {
-            let message = "is missing; add it as \"${VARIABLE}\", or add client_secret_file";
+            let message = "is missing; add it as \"SECRET[backend.key]\" or \"${VARIABLE}\", or add client_secret_file";
             report.error(&path.key("client_secret"), message);
             None
         }

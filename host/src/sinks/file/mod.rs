@@ -11,9 +11,11 @@
 
 mod place;
 mod rotate;
+mod template;
 
 pub use place::Place;
 pub use rotate::Rotate;
+pub use template::check_template;
 
 use super::Batch;
 use place::Found;
@@ -30,12 +32,33 @@ const MAY_HAVE_WRITTEN: u64 = 32 << 20;
 /// How a file is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The file.
+    /// The file; `{{ tenant }}` in it is a file for each tenant.
     pub path: PathBuf,
+    /// Whether folders that are missing on the way to it are made, as for a tenant that is
+    /// new.
+    pub makes_folders: bool,
     /// Its permissions when it is made.
     pub mode: u32,
     /// When a new one is begun.
     pub rotate: Rotate,
+}
+
+impl Settings {
+    /// Whether each tenant has a file.
+    #[must_use]
+    pub fn is_parted(&self) -> bool {
+        template::is_one(&self.path)
+    }
+
+    /// For one tenant.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Self {
+        Self {
+            path: template::fill(&self.path, tenant),
+            makes_folders: true,
+            ..self.clone()
+        }
+    }
 }
 
 /// Worth a line in the log.
@@ -148,6 +171,12 @@ impl File {
     fn open(&self) -> io::Result<fs::File> {
         let path = &self.settings.path;
         let is_new = !path.try_exists()?;
+        if is_new
+            && self.settings.makes_folders
+            && let Some(folder) = path.parent()
+        {
+            fs::create_dir_all(folder)?;
+        }
         let file = OpenOptions::new()
             .read(true)
             .append(true)

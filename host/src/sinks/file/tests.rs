@@ -38,6 +38,7 @@ impl Disk {
     /// As after a start.
     fn file(&self) -> File {
         let settings = Settings {
+            makes_folders: false,
             path: self.path("a"),
             mode: 0o640,
             rotate: self.rotate,
@@ -267,6 +268,7 @@ fn it_rotates_when_its_time_is_over() {
 #[test]
 fn what_is_no_regular_file_is_refused() {
     let settings = Settings {
+        makes_folders: false,
         path: "/dev/null".into(),
         mode: 0o640,
         rotate: Rotate::default(),

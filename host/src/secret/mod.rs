@@ -1,17 +1,30 @@
-//! A type for what must not be seen: client secrets and tokens.
+//! What must not be seen: client secrets and tokens, and where they are kept.
 //!
-//! It exists so that a secret cannot reach a log, an error or a terminal by accident:
+//! [`Secret`] exists so that a secret cannot reach a log, an error or a terminal by accident:
 //! `Debug` and `Display` print `***`, there is no `Serialize`, and the bytes are
 //! zeroed on drop. The one way to the value is [`Secret::expose`], so that a search
 //! for that word lists every place that touches one.
 //!
 //! It does not defend against someone who can read this process's memory.
+//!
+//! [`SecretRef`] is `SECRET[backend.key]`, and [`Secrets`] fetches what it means.
+
+mod backend;
+mod credential;
+mod reference;
+mod store;
+
+pub use backend::SecretSettings;
+pub use credential::Credential;
+pub use reference::SecretRef;
+pub use store::{SecretError, Secrets};
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// The longest secret that is read from a file, in bytes. The login service's
@@ -73,6 +86,13 @@ impl Secret {
             ));
         }
         Ok(Self::new(line.to_owned()))
+    }
+}
+
+impl Secret {
+    /// What tells it from another without being it.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.expose()).into()
     }
 }
 

@@ -1,0 +1,126 @@
+//! The configuration read again while it is at work: at SIGHUP, or when a file changed.
+
+use super::run::prepare_on;
+use crate::config::{self, Config};
+use crate::schedule::{Changed, Replan, Runtime};
+use crate::stamp::Stamp;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Between two looks at the files.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What is at work, and how to change it.
+pub(super) struct Reload {
+    pub(super) file: PathBuf,
+    pub(super) loaded: Config,
+    pub(super) runtime: Runtime,
+    pub(super) replan: Replan,
+    /// Also when a file changes.
+    pub(super) watch: bool,
+}
+
+impl Reload {
+    /// Reloads whenever it is told to. Returns only when signals cannot be received.
+    pub(super) async fn run(mut self) -> io::Error {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return error,
+        };
+        let mut seen = self.stamps();
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {}
+                () = self.changed(&seen), if self.watch => {}
+            }
+            seen = self.stamps();
+            match self.reload().await {
+                Ok(Changed {
+                    added: 0,
+                    replaced: 0,
+                    removed: 0,
+                    sinks: 0,
+                }) => {
+                    tracing::info!("the configuration was read again; nothing changed");
+                }
+                Ok(changed) => tracing::info!(
+                    added = changed.added,
+                    replaced = changed.replaced,
+                    removed = changed.removed,
+                    sinks = changed.sinks,
+                    "the configuration was read again"
+                ),
+                Err(words) => {
+                    tracing::error!(
+                        "the configuration was read again and cannot be used; the old one goes on: {words}"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<Changed, String> {
+        let file = self.file.clone();
+        let loading =
+            tokio::task::spawn_blocking(move || config::load(&file, &config::process_env));
+        let loaded = loading.await.map_err(|error| error.to_string())?;
+        let loaded = loaded.map_err(|error| error.to_string())?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let config = loaded.config;
+        if config.data_dir != self.loaded.data_dir {
+            return Err("data_dir has changed, which needs a restart".to_owned());
+        }
+        if config.max_concurrency() != self.loaded.max_concurrency()
+            || config.max_in_flight() != self.loaded.max_in_flight()
+        {
+            tracing::warn!("max_concurrency and max_in_flight change with a restart only");
+        }
+        let prepared = prepare_on(&self.runtime, &config)
+            .await
+            .map_err(|failure| failure.to_string())?;
+        let changed = self.replan.put(prepared.plan).await?;
+        self.loaded = config;
+        Ok(changed)
+    }
+
+    /// Resolves when a file is another one than `seen`, and has come to rest.
+    async fn changed(&self, seen: &[(PathBuf, Option<Stamp>)]) {
+        let mut last = seen.to_vec();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.stamps();
+            // Whoever writes is let finish.
+            if now != seen && now == last {
+                return;
+            }
+            last = now;
+        }
+    }
+
+    /// Every file that counts, as it is now.
+    fn stamps(&self) -> Vec<(PathBuf, Option<Stamp>)> {
+        let mut files = vec![self.file.clone()];
+        for path in self.loaded.files() {
+            files.extend(inside(&path));
+            files.push(path);
+        }
+        files.sort();
+        files
+            .into_iter()
+            .map(|path| {
+                let stamp = Stamp::of(&path);
+                (path, stamp)
+            })
+            .collect()
+    }
+}
+
+/// The files of a folder; none of anything else.
+fn inside(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}

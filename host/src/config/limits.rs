@@ -1,0 +1,112 @@
+//! `limits`: what one call of a component may use.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Deserialize;
+use watchbell_sandbox::Limits;
+
+use super::path::KeyPath;
+use super::report::Report;
+use super::values::{ByteSize, Seconds};
+
+/// Bounds of one call; none leaves one to the sandbox, whose defaults say why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallLimits {
+    /// Bytes of all memories together.
+    pub max_memory_bytes: Option<usize>,
+    /// Elements of each table.
+    pub max_table_elements: Option<usize>,
+    /// Core instances, memories and tables.
+    pub max_instances: Option<usize>,
+    /// Handles alive at one time.
+    pub max_handles: Option<usize>,
+    /// Time that the component's own code may run.
+    pub max_cpu: Option<Duration>,
+    /// Time that the whole call may take.
+    pub max_wall: Option<Duration>,
+    /// Bytes that it may hand to the host in one call or result.
+    pub max_output_bytes: Option<usize>,
+    /// Alerts or events of one result.
+    pub max_output_count: Option<usize>,
+    /// Bytes of an HTTP message's headers.
+    pub max_header_bytes: Option<usize>,
+}
+
+impl CallLimits {
+    /// These where they are set, else the usual ones.
+    #[must_use]
+    pub fn over(&self, usual: Limits) -> Limits {
+        Limits {
+            memory_bytes: self.max_memory_bytes.unwrap_or(usual.memory_bytes),
+            table_elements: self.max_table_elements.unwrap_or(usual.table_elements),
+            instances: self.max_instances.unwrap_or(usual.instances),
+            handles: self.max_handles.unwrap_or(usual.handles),
+            cpu: self.max_cpu.unwrap_or(usual.cpu),
+            wall: self.max_wall.unwrap_or(usual.wall),
+            transfer_bytes: self.max_output_bytes.unwrap_or(usual.transfer_bytes),
+            output_count: self.max_output_count.unwrap_or(usual.output_count),
+            header_bytes: self.max_header_bytes.unwrap_or(usual.header_bytes),
+        }
+    }
+}
+
+/// The table as it is written. The last three are a source's.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    max_memory_bytes: Option<ByteSize>,
+    max_table_elements: Option<NonZeroU32>,
+    max_instances: Option<NonZeroU32>,
+    max_handles: Option<NonZeroU32>,
+    max_cpu_secs: Option<Seconds>,
+    max_wall_secs: Option<Seconds>,
+    max_output_bytes: Option<ByteSize>,
+    max_output_count: Option<NonZeroU32>,
+    max_header_bytes: Option<ByteSize>,
+    pub(super) max_response_bytes: Option<ByteSize>,
+    pub(super) max_quarantine_bytes: Option<ByteSize>,
+    pub(super) max_requests_per_minute: Option<NonZeroU32>,
+}
+
+impl RawLimits {
+    /// What every component has.
+    pub(super) fn of_call(&self) -> CallLimits {
+        let bytes =
+            |size: Option<ByteSize>| size.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX));
+        let count = |number: Option<NonZeroU32>| {
+            number.map(|number| usize::try_from(number.get()).unwrap_or(usize::MAX))
+        };
+        let time = |seconds: Option<Seconds>| seconds.map(|seconds| seconds.0);
+        CallLimits {
+            max_memory_bytes: bytes(self.max_memory_bytes),
+            max_table_elements: count(self.max_table_elements),
+            max_instances: count(self.max_instances),
+            max_handles: count(self.max_handles),
+            max_cpu: time(self.max_cpu_secs),
+            max_wall: time(self.max_wall_secs),
+            max_output_bytes: bytes(self.max_output_bytes),
+            max_output_count: count(self.max_output_count),
+            max_header_bytes: bytes(self.max_header_bytes),
+        }
+    }
+
+    /// For a component that asks no service.
+    pub(super) fn of_plugin(&self, path: &KeyPath, report: &mut Report<'_>) -> CallLimits {
+        for (key, is_set) in [
+            ("max_header_bytes", self.max_header_bytes.is_some()),
+            ("max_response_bytes", self.max_response_bytes.is_some()),
+            ("max_quarantine_bytes", self.max_quarantine_bytes.is_some()),
+            (
+                "max_requests_per_minute",
+                self.max_requests_per_minute.is_some(),
+            ),
+        ] {
+            if is_set {
+                report.error(&path.key(key), "is a limit of sources only; remove it");
+            }
+        }
+        self.of_call()
+    }
+}

@@ -1,0 +1,174 @@
+//! The member that says whose an alert is. It is the host's: it stands first in each
+//! object that leaves, and a plugin may neither change it nor say it again.
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The member with its value, for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TenantMember {
+    key: String,
+    /// The tenant as JSON text.
+    value: String,
+}
+
+/// What an object says of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing.
+    Nothing,
+    /// What the host said, once.
+    Right,
+    /// Something else, or it more than once.
+    Forged,
+}
+
+impl TenantMember {
+    pub(super) fn new(key: &str, tenant: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            value: serde_json::Value::from(tenant).to_string(),
+        }
+    }
+
+    /// Writes the object with the member in front of its others.
+    pub(super) fn write(&self, object: &[u8], out: &mut Vec<u8>) {
+        let open = object.iter().position(|byte| *byte == b'{');
+        let inside = open
+            .and_then(|open| object.get(open + 1..))
+            .unwrap_or_default();
+        let is_empty = inside
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace())
+            .is_none_or(|byte| *byte == b'}');
+        out.extend_from_slice(b"{\"");
+        out.extend_from_slice(self.key.as_bytes());
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(self.value.as_bytes());
+        if !is_empty {
+            out.push(b',');
+        }
+        out.extend_from_slice(inside);
+    }
+
+    /// The object with the member in front.
+    pub(super) fn put(&self, object: &str) -> String {
+        let mut out = Vec::with_capacity(object.len() + self.key.len() + self.value.len() + 8);
+        self.write(object.as_bytes(), &mut out);
+        // It was text, and so is what was put in.
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// What an object says. Text that is no object says nothing.
+    pub(super) fn said(&self, object: &str) -> Said {
+        let mut json = serde_json::Deserializer::from_str(object);
+        let found = json.deserialize_map(Look {
+            key: &self.key,
+            value: &self.value,
+        });
+        found.unwrap_or(Said::Nothing)
+    }
+}
+
+/// Whether an object has a member of that name, however it is spelt.
+pub(crate) fn has_member(object: &str, key: &str) -> bool {
+    // Most have neither the name nor an escape, and need not be read.
+    let may = object.contains(key) || object.contains("\\u");
+    may && TenantMember::new(key, "").said(object) != Said::Nothing
+}
+
+struct Look<'l> {
+    key: &'l str,
+    value: &'l str,
+}
+
+impl<'de> Visitor<'de> for Look<'_> {
+    type Value = Said;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+        let mut said = Said::Nothing;
+        while let Some(Key(key)) = map.next_key()? {
+            if key != self.key {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value: &RawValue = map.next_value()?;
+            let is_same = serde_json::from_str::<Cow<'_, str>>(value.get()).ok()
+                == serde_json::from_str::<Cow<'_, str>>(self.value).ok();
+            said = match said {
+                Said::Nothing if is_same => Said::Right,
+                _ => Said::Forged,
+            };
+        }
+        Ok(said)
+    }
+}
+
+/// A member's name, copied only where it holds an escape.
+struct Key<'k>(Cow<'k, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stands_first_and_the_rest_is_as_it_was() {
+        let member = TenantMember::new("tenant", "a\"b");
+        for (object, want) in [
+            ("{}", r#"{"tenant":"a\"b"}"#),
+            (" { } ", r#"{"tenant":"a\"b" } "#),
+            (r#"{"x":1.50}"#, r#"{"tenant":"a\"b","x":1.50}"#),
+        ] {
+            assert_eq!(member.put(object), want);
+            assert_eq!(member.said(&member.put(object)), Said::Right);
+            assert_eq!(member.said(object), Said::Nothing);
+        }
+    }
+
+    #[test]
+    fn another_tenant_or_the_same_twice_in_any_spelling_is_forged() {
+        let member = TenantMember::new("tenant", "a");
+        for forged in [
+            r#"{"tenant":"b"}"#,
+            r#"{"tenant":"a","tenant":"b"}"#,
+            r#"{"tenant":"a","tenant":"a"}"#,
+            r#"{"tenant":"a","x":1,"\u0074enant":"b"}"#,
+            r#"{"tenant":null}"#,
+            r#"{"tenant":["a"]}"#,
+        ] {
+            assert_eq!(member.said(forged), Said::Forged, "{forged}");
+            assert!(has_member(forged, "tenant"), "{forged}");
+        }
+        assert_eq!(member.said(r#"{"tenant":"\u0061"}"#), Said::Right);
+        assert_eq!(member.said(r#"{"x":{"tenant":"b"}}"#), Said::Nothing);
+        assert!(!has_member(r#"{"x":{"tenant":"b"}}"#, "tenant"));
+    }
+}

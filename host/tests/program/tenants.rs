@@ -1,0 +1,276 @@
+//! Many tenants behind one source: what each has of its own, and how they come and go.
+
+use super::support::{
+    Home, Service, ended, ids, once_each, run, source, start, visible, wait_until,
+};
+use serde_json::Value;
+use watchbell_simulator::{CLIENT_SECRET, Config, Running, TENANT_ID};
+
+const OTHER: &str = "99999999-2222-3333-4444-555555555555";
+
+/// A source whose tenants are in `tenants.toml`, and a file for each.
+fn configuration(running: &Running) -> String {
+    let shared = source(running).replace(&format!("tenant_id = \"{TENANT_ID}\"\n"), "");
+    format!(
+        "data_dir = \"data\"\nmin_free = 1\n{shared}scrape_interval_secs = 1\nsince = \"PT1H\"\ntenants = \"tenants.toml\"\n\
+         [sinks.each]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"{{{{ tenant }}}}/alerts.ndjson\"\n\
+         [sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"all.ndjson\"\n"
+    )
+}
+
+fn two() -> String {
+    format!("[north]\ntenant_id = \"{TENANT_ID}\"\n[south]\ntenant_id = \"{OTHER}\"\n")
+}
+
+/// The lines of one tenant among those of all.
+fn of_tenant(text: &str, tenant: &str) -> String {
+    let is_of = |line: &&str| {
+        let object: Value = serde_json::from_str(line).unwrap();
+        object["tenant"] == tenant
+    };
+    text.lines()
+        .filter(is_of)
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn each_tenant_has_its_own_cursor_and_file_and_its_name_on_every_line() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running));
+    home.write("tenants.toml", &two());
+    home.run_once();
+    let all = home.read("all.ndjson");
+    for tenant in ["north", "south"] {
+        let own = home.read(&format!("{tenant}/alerts.ndjson"));
+        once_each(&own, &visible(&running));
+        assert_eq!(of_tenant(&own, tenant), own);
+        assert_eq!(ids(&of_tenant(&all, tenant)).len(), ids(&own).len());
+    }
+    let state = home.state();
+    let sources = state["sources"].as_array().unwrap();
+    assert_eq!(sources.len(), 2, "{state}");
+    assert_eq!(sources[0]["tenant"], "north");
+    assert_eq!(sources[1]["tenant_id"], OTHER);
+    let text = home.run("state", &[]).ok();
+    assert!(text.contains("source contoso (2 tenants)"), "{text}");
+}
+
+#[test]
+fn a_tenant_that_fails_is_named_with_its_cause_and_delays_no_other() {
+    let running = start(ended());
+    running.add_fault(format!("detections:403:tenant={OTHER}").parse().unwrap());
+    let home = Home::with(&configuration(&running));
+    home.write("tenants.toml", &two());
+    let ran = home.run("run", &["--once"]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    once_each(&home.read("north/alerts.ndjson"), &visible(&running));
+    assert!(ran.stderr.contains("tenant=south"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("contoso (south)"), "{}", ran.stderr);
+    let text = home.run("state", &[]).ok();
+    assert!(
+        text.contains("failing      1: the API (endpoint) answered 403"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_place_that_cannot_be_written_holds_up_its_tenant_alone() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running));
+    home.write("tenants.toml", &two());
+    // A file stands where the folder should.
+    home.write("south", "");
+    let mut command = home.watchbell([
+        "run",
+        "-c",
+        "watchbell.toml",
+        "--graceful-shutdown-limit-secs",
+        "1",
+    ]);
+    let service = Service::start(&mut command);
+    wait_until("the other's", || {
+        ids(&home.read("north/alerts.ndjson")).len() == visible(&running).len()
+    });
+    wait_until("the refusal", || {
+        service
+            .stderr()
+            .contains("sink{sink=\"each\" tenant=\"south\"}")
+    });
+    std::fs::remove_file(home.path("south")).unwrap();
+    wait_until("its own", || {
+        ids(&home.read("south/alerts.ndjson")).len() == visible(&running).len()
+    });
+    service.terminate();
+    once_each(&home.read("south/alerts.ndjson"), &visible(&running));
+}
+
+#[test]
+fn tenants_come_and_go_at_a_signal_and_an_invalid_file_changes_nothing() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running));
+    home.write(
+        "tenants.toml",
+        &format!("[north]\ntenant_id = \"{TENANT_ID}\"\n"),
+    );
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first", || {
+        ids(&home.read("north/alerts.ndjson")).len() == visible(&running).len()
+    });
+    home.write("tenants.toml", "[north]\ntenant_id = \"nobody\"\n");
+    service.reload();
+    wait_until("the refusal", || {
+        service.stderr().contains("the old one goes on")
+    });
+    assert!(
+        service.stderr().contains("tenants.toml:2"),
+        "{}",
+        service.stderr()
+    );
+    home.write("tenants.toml", &two());
+    service.reload();
+    wait_until("the second", || {
+        ids(&home.read("south/alerts.ndjson")).len() == visible(&running).len()
+    });
+    assert!(
+        service
+            .stderr()
+            .contains("added=1 replaced=0 removed=0 sinks=0"),
+        "{}",
+        service.stderr()
+    );
+    home.write(
+        "tenants.toml",
+        &format!("[south]\ntenant_id = \"{OTHER}\"\n"),
+    );
+    service.reload();
+    wait_until("the going", || service.stderr().contains("removed=1"));
+    let forget = |tenant: &str| {
+        let args = [
+            "state",
+            "forget",
+            "-c",
+            "watchbell.toml",
+            "--source",
+            "contoso",
+            "--tenant",
+        ];
+        run(home.watchbell(args).arg(tenant))
+    };
+    // It is kept until somebody says so, and not while it is polled.
+    assert_eq!(home.state()["sources"].as_array().unwrap().len(), 2);
+    assert!(forget("south").failed(64).contains("take it out first"));
+    let forgotten = forget("north");
+    assert!(
+        forgotten.stderr.contains("north is forgotten"),
+        "{forgotten:?}"
+    );
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    once_each(&home.read("north/alerts.ndjson"), &visible(&running));
+    once_each(&home.read("south/alerts.ndjson"), &visible(&running));
+}
+
+#[test]
+fn a_tenant_that_was_away_goes_on_where_it_was() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running));
+    for tenants in [
+        two(),
+        format!("[north]\ntenant_id = \"{TENANT_ID}\"\n"),
+        two(),
+    ] {
+        home.write("tenants.toml", &tenants);
+        home.run_once();
+    }
+    once_each(&home.read("south/alerts.ndjson"), &visible(&running));
+}
+
+#[test]
+fn a_table_of_tenants_in_csv_overrides_any_setting_and_one_is_polled_by_name() {
+    let running = start(ended());
+    let text = configuration(&running).replace("tenants.toml", "tenants.csv");
+    let home = Home::with(&text);
+    home.write(
+        "tenants.csv",
+        &format!("tenant,tenant_id,since,limits.max_response_bytes\nnorth,{TENANT_ID},PT10M,\nsouth,{OTHER},,2 MiB\n"),
+    );
+    home.run_once();
+    let south = ids(&home.read("south/alerts.ndjson")).len();
+    assert!(ids(&home.read("north/alerts.ndjson")).len() < south);
+    let refused = home.run("poll", &["--ago", "PT1H"]).failed(78);
+    assert!(
+        refused.contains("say which with --tenant: north, south"),
+        "{refused}"
+    );
+    let refused = home.run("poll", &["--tenant", "nort"]).failed(78);
+    assert!(refused.contains("did you mean north?"), "{refused}");
+    assert_eq!(
+        ids(&home.run("poll", &["--tenant", "south"]).ok()).len(),
+        south
+    );
+}
+
+#[test]
+fn secrets_come_from_their_backend_and_a_rotated_one_needs_no_restart() {
+    let running = start(ended());
+    let text = configuration(&running).replace(
+        &format!("client_secret = \"{CLIENT_SECRET}\""),
+        "client_secret = \"SECRET[vault.demo]\"",
+    );
+    let home = Home::with(&format!(
+        "{text}[secret.vault]\ntype = \"file\"\npath = \"secrets.json\"\n"
+    ));
+    home.write("tenants.toml", &two());
+    home.write("secrets.json", "{\"demo\": \"MARKED-wrong\"}");
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the refusal", || {
+        service
+            .stderr()
+            .contains("check tenant_id, client_id and the secret")
+    });
+    home.write(
+        "secrets.json",
+        &format!("{{\"demo\": \"{CLIENT_SECRET}\"}}"),
+    );
+    wait_until("both", || {
+        ["north", "south"].iter().all(|tenant| {
+            ids(&home.read(&format!("{tenant}/alerts.ndjson"))).len() == visible(&running).len()
+        })
+    });
+    let ran = service.terminate();
+    assert!(
+        ran.stderr.contains("the secret has changed"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("MARKED") && !ran.stderr.contains(CLIENT_SECRET));
+    home.write("secrets.json", "{}");
+    let refused = home.run("token", &["--tenant", "north"]).failed(78);
+    assert!(
+        refused.contains("SECRET[vault.demo]: the file has no such member"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn two_hundred_tenants_are_read_once_each() {
+    let running = start(Config {
+        rate: 1.0,
+        ..ended()
+    });
+    let home = Home::with(&configuration(&running));
+    let tenants: String = (0..200)
+        .map(|n| format!("[t{n}]\ntenant_id = \"00000000-0000-0000-0000-{n:012}\"\n"))
+        .collect();
+    home.write("tenants.toml", &tenants);
+    home.run_once();
+    for n in [0, 99, 199] {
+        once_each(
+            &home.read(&format!("t{n}/alerts.ndjson")),
+            &visible(&running),
+        );
+    }
+    let all = ids(&home.read("all.ndjson")).len();
+    assert_eq!(all, 200 * visible(&running).len());
+}
