@@ -102,6 +102,9 @@ pub struct Feed {
     bounds_trouble: Trouble,
     skew_trouble: Trouble,
     rescanned: Instant,
+    /// The service was seen to ignore the upper bound: narrowing is no use then. Kept from
+    /// turn to turn, until a window was read.
+    unbounded: bool,
     /// Bytes that the next answer may have: what is reserved for a turn.
     room: u64,
     /// A person must mend something, and until then it is tried again only when the secret
@@ -230,6 +233,7 @@ impl Feed {
             bounds_trouble: Trouble::default(),
             skew_trouble: Trouble::default(),
             rescanned: Instant::now(),
+            unbounded: false,
             room: FIRST_ROOM,
             naps_until: None,
             looked_anew: Instant::now(),
@@ -390,8 +394,6 @@ impl Feed {
         tally: &mut Tally,
     ) -> Result<(), Halt> {
         let limit = self.puller.settings().limit;
-        // Set when the service was seen to ignore the upper bound: narrowing is no use then.
-        let mut unbounded = false;
         while let Some(window) = walk.window() {
             if *self.stop.borrow() {
                 return Err(Halt::Stopped);
@@ -407,7 +409,7 @@ impl Feed {
                 self.epoch_seen = *held;
                 return Err(Halt::Moved);
             }
-            let limit = limit.filter(|_| !unbounded && !window.is_least());
+            let limit = limit.filter(|_| !self.unbounded && !window.is_least());
             let room = self.room();
             let answer = ask(&self.puller, window, limit, room).await;
             self.see(answer.sighting);
@@ -416,18 +418,21 @@ impl Feed {
                 Ok(rows) => {
                     let is_cut = is_full(&rows, limit);
                     let bytes = rows.bytes;
-                    self.expect(bytes);
+                    // What was cut short says nothing of the whole.
+                    if !is_cut {
+                        self.expect(bytes);
+                    }
                     let beyond = rows.beyond > 0;
                     let before = tally.above;
                     let done = self.commit_rows(window, rows, sent, is_cut, tally).await?;
                     self.warn_of_late(&done, stood.cursor, sent);
                     if is_cut && tally.above > before {
-                        unbounded = true;
+                        self.unbounded = true;
                     } else if is_cut || (beyond && !window.is_least()) {
                         walk.narrow(window);
                     } else {
                         walk.read(window, bytes);
-                        unbounded = false;
+                        self.unbounded = false;
                         self.well();
                     }
                 }
