@@ -47,6 +47,14 @@ pub struct Feed {
     pub last_error: Option<(Time, String)>,
 }
 
+impl Feed {
+    /// Whether it is of that tenant, by its name or its id.
+    #[must_use]
+    pub fn is_of(&self, tenant: &str) -> bool {
+        self.label == tenant || self.name.tenant == tenant
+    }
+}
+
 /// What reading needs to know of a feed at each step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stands {

@@ -196,7 +196,7 @@ fn show(look: &Look) -> Result<(), Failure> {
     let told = |e| Failure::new(Exit::Io, e);
     let mut feeds = ledger.feeds().map_err(told)?;
     if let Some(tenant) = &look.tenant {
-        feeds.retain(|feed| is_of(tenant, feed));
+        feeds.retain(|feed| feed.is_of(tenant));
         if feeds.is_empty() {
             let words = format!("--tenant: nothing was read of {tenant}");
             return Err(Failure::new(Exit::Usage, words));
@@ -253,10 +253,6 @@ fn feed_json(feed: &Feed, now: DateTime<Utc>) -> Value {
         "quarantined": feed.totals.quarantined,
         "quarantined_bytes": feed.totals.quarantined_bytes,
     })
-}
-
-fn is_of(tenant: &str, feed: &Feed) -> bool {
-    feed.label == tenant || feed.name.tenant == tenant
 }
 
 fn by_source(feeds: &[Feed]) -> Vec<Vec<&Feed>> {

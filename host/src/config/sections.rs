@@ -19,11 +19,11 @@ use super::names::{Name, TenantKey};
 use super::path::KeyPath;
 use super::report::Report;
 use super::secrets;
-use super::sink::{self, Encoding, Sink};
+use super::sink::{self, Sink};
 use super::source::{self, Source};
 use super::suggest::instead;
 use super::tenants;
-use super::transform::{self, Processor, Transform};
+use super::transform::{self, Transform};
 use super::tree::{Node, Table, Value};
 use super::values::ByteSize;
 use crate::secret::{self, Credential, Secrets};
@@ -80,19 +80,18 @@ impl Config {
     /// own: those of tenants and of components.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = self.tenant_files.clone();
-        files.extend(
-            self.feeds()
-                .filter_map(|(_, source)| source.component.clone()),
-        );
-        files.extend(self.transforms.values().filter_map(|t| match &t.processor {
-            Processor::Component { path, .. } => Some(path.clone()),
-            Processor::Jq { .. } => None,
-        }));
-        files.extend(self.sinks.values().filter_map(|sink| match &sink.encoding {
-            Encoding::Component { path, .. } => Some(path.clone()),
-            _ => None,
-        }));
+        let of_sources = self
+            .feeds()
+            .filter_map(|(_, source)| source.component.as_ref());
+        let of_transforms = self.transforms.values().filter_map(|t| t.processor.file());
+        let of_sinks = self.sinks.values().filter_map(|sink| sink.encoding.file());
+        let components = of_sources.chain(of_transforms).chain(of_sinks);
+        let mut files: Vec<PathBuf> = self
+            .tenant_files
+            .iter()
+            .chain(components)
+            .cloned()
+            .collect();
         files.sort();
         files.dedup();
         files

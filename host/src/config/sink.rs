@@ -72,6 +72,17 @@ pub enum Encoding {
     },
 }
 
+impl Encoding {
+    /// The component's file; none of a bundled one.
+    #[must_use]
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Component { path, .. } => Some(path),
+            Self::Json | Self::Csv(_) => None,
+        }
+    }
+}
+
 /// Settings of the CSV encoder, named as Vector names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -45,6 +45,17 @@ pub enum Processor {
     },
 }
 
+impl Processor {
+    /// The component's file; none of a bundled one.
+    #[must_use]
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Component { path, .. } => Some(path),
+            Self::Jq { .. } => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawJq {

@@ -98,9 +98,7 @@ impl Operator {
     async fn forget(&self, source: &str, tenant: &str) -> Result<Outcome, Refused> {
         let ledger = Arc::clone(&self.ledger);
         let feeds = blocking(move || ledger.feeds()).await?;
-        let is_meant = |feed: &&ledger::Feed| {
-            feed.name.source == source && (feed.label == tenant || feed.name.tenant == tenant)
-        };
+        let is_meant = |feed: &&ledger::Feed| feed.name.source == source && feed.is_of(tenant);
         let found: Vec<ledger::Feed> = feeds.iter().filter(is_meant).cloned().collect();
         if found.is_empty() {
             return Err(Refused(format!(

@@ -173,21 +173,9 @@ impl Recipe {
                 transforms.push((input.clone(), transform.clone()));
             }
         }
-        let of_encoder = match &sink.encoding {
-            Encoding::Component { path, .. } => Some(path),
-            _ => None,
-        };
-        let of_steps = transforms
-            .iter()
-            .filter_map(|(_, transform)| match &transform.processor {
-                config::Processor::Component { path, .. } => Some(path),
-                config::Processor::Jq { .. } => None,
-            });
-        let files = of_encoder
-            .into_iter()
-            .chain(of_steps)
-            .map(|path| (path.clone(), Stamp::of(path)))
-            .collect();
+        let of_steps = transforms.iter().filter_map(|(_, t)| t.processor.file());
+        let files = sink.encoding.file().into_iter().chain(of_steps);
+        let files = files.map(|path| (path.clone(), Stamp::of(path))).collect();
         Self {
             sink: sink.clone(),
             transforms,

@@ -341,10 +341,8 @@ async fn failed_window(
 async fn wait_for_room(feed: &Handle) -> Result<(), BackfillError> {
     let mut is_told = false;
     loop {
-        let (gate, source) = (feed.shared.gate.clone(), feed.name.to_string());
-        let tenant = feed.tenant().to_owned();
-        let checked = tokio::task::spawn_blocking(move || gate.check(&source, &tenant)).await;
-        match checked.map_err(|error| BackfillError::Defect(error.to_string()))? {
+        let gate = &feed.shared.gate;
+        match gate.pass(feed.name.as_str(), feed.tenant()).await {
             Ok(()) => return Ok(()),
             Err(Closed::Ledger(error)) => return Err(error.into()),
             Err(closed) => {

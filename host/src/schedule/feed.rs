@@ -683,13 +683,9 @@ impl Feed {
     }
 
     async fn check_gate(&self) -> Result<(), Halt> {
-        let (gate, source) = (self.shared.gate.clone(), self.name.to_string());
-        let tenant = self.puller.settings().tenant.clone();
-        let checked = tokio::task::spawn_blocking(move || gate.check(&source, &tenant)).await;
-        match checked {
-            Ok(checked) => checked.map_err(Halt::Closed),
-            Err(error) => Err(Halt::Ledger(ledger::Error::Other(error.to_string()))),
-        }
+        let tenant = &self.puller.settings().tenant;
+        let passed = self.shared.gate.pass(self.name.as_str(), tenant).await;
+        passed.map_err(Halt::Closed)
     }
 
     fn step(&self) -> Commit {

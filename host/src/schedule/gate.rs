@@ -111,11 +111,19 @@ impl Gate {
         self.seen().backlogs.clear();
     }
 
-    /// Whether `source` may be read further for `tenant`. Blocks.
+    /// Whether `source` may be read further for `tenant`.
     ///
     /// # Errors
     /// [`Closed`]: not now.
-    pub fn check(&self, source: &str, tenant: &str) -> Result<(), Closed> {
+    pub async fn pass(&self, source: &str, tenant: &str) -> Result<(), Closed> {
+        let (gate, source, tenant) = (self.clone(), source.to_owned(), tenant.to_owned());
+        tokio::task::spawn_blocking(move || gate.check(&source, &tenant))
+            .await
+            .unwrap_or_else(|error| Err(ledger::Error::Other(error.to_string()).into()))
+    }
+
+    /// As [`Gate::pass`]; blocks.
+    fn check(&self, source: &str, tenant: &str) -> Result<(), Closed> {
         let bounds = self.bounds.read().unwrap_or_else(PoisonError::into_inner);
         let of_source = |bound: &&Bound| bound.sources.iter().any(|one| one == source);
         for bound in bounds.iter().filter(of_source) {

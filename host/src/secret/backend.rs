@@ -79,7 +79,7 @@ pub(super) fn in_file(path: &Path) -> Result<HashMap<String, Secret>, String> {
     // The library's words may repeat what stands there.
     serde_json::from_slice(&bytes).map_err(|error| {
         told(&format!(
-            "is not a JSON object of strings that are no secrets' usual form, at line {}",
+            "is not a JSON object of usable strings, at line {}",
             error.line()
         ))
     })
