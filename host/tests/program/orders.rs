@@ -46,6 +46,14 @@ fn home(running: &Running) -> Home {
     Home::with(&to_file(running, "since = \"PT1H\""))
 }
 
+/// Until something came and nothing waits.
+fn wait_for_delivery(home: &Home) {
+    wait_until("delivery", || {
+        !home.read("all.ndjson").is_empty()
+            && home.run("state", &[]).stdout.contains("nothing waits")
+    });
+}
+
 const BACKFILL: &[&str] = &[
     "backfill", "--source", "contoso", "--from", "PT7H", "--to", "PT0S",
 ];
@@ -142,7 +150,7 @@ fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
     let running = start(long());
     let home = home(&running);
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
-    wait_until("the first poll", || !home.read("all.ndjson").is_empty());
+    wait_for_delivery(&home);
     let first = lines_of(&home.read("all.ndjson"));
     let set = ["state", "set-cursor", "--source", "contoso", "--to", "PT2H"];
     let said = orders(&home, &set).stderr;
@@ -204,7 +212,7 @@ fn a_second_process_on_one_folder_is_refused_and_may_look() {
     let running = start(long());
     let home = home(&running);
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
-    wait_until("the first poll", || !home.read("all.ndjson").is_empty());
+    wait_for_delivery(&home);
     let said = home.run("run", &["--once"]).failed(75);
     assert!(said.contains("another watchbell runs"), "{said}");
     assert!(home.state()["sources"][0]["cursor"].is_string());
