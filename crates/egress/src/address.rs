@@ -117,6 +117,23 @@ pub const METADATA: [IpAddr; 9] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
+/// The names that the metadata services have in their clouds' own DNS: Google, AWS,
+/// Tencent, Oracle. Whatever they resolve to, nobody means them.
+pub const METADATA_NAMES: [&str; 7] = [
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.oraclecloud.com",
+];
+
+/// Whether a name in lower case, without trailing dot, is one of [`METADATA_NAMES`].
+pub fn is_metadata_name(name: &str) -> bool {
+    METADATA_NAMES.contains(&name)
+}
+
 /// The class of the address as it stands; none for ordinary, global unicast ones.
 ///
 /// ```
@@ -191,6 +208,22 @@ pub fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
         Some(Class::Nat64) if address.segments().get(2) == Some(&0) => vec![last],
         Some(Class::Nat64) => nat64_layouts(bits),
         _ => Vec::new(),
+    }
+}
+
+/// The IPv4 addresses that a NAT64 gateway with a prefix of that length may read out of
+/// an address (RFC 6052 section 2.2). At another length than the six that there are,
+/// all that could be.
+pub fn translated(address: Ipv6Addr, prefix: u8) -> Vec<Ipv4Addr> {
+    let bits = address.to_bits();
+    // With bits 64 to 71 taken out, what is left of them stands together.
+    let joined = ((bits >> 64) << 56) | (bits & ((1 << 56) - 1));
+    match prefix {
+        96 => vec![low32(bits)],
+        32 | 40 | 48 | 56 | 64 => vec![low32(joined >> (120 - u32::from(prefix) - 32))],
+        other => (u32::from(other)..=96)
+            .map(|start| low32(bits >> (96 - start)))
+            .collect(),
     }
 }
 

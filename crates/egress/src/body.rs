@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::bounds::{Bounds, after};
 use crate::error::{Error, Phase};
 use crate::exchange::Record;
+use crate::share::Place;
 
 /// The body of an answer: an [`http_body::Body`] whose frames are hyper's own.
 pub struct Body {
@@ -31,6 +32,8 @@ pub struct Body {
     /// Bytes of body in the whole session.
     session_bytes: Arc<AtomicU64>,
     timer: Pin<Box<Sleep>>,
+    /// Given back at the end.
+    place: Option<Place>,
     waiting_since: Option<Instant>,
 }
 
@@ -41,6 +44,7 @@ impl Body {
         bounds: Bounds,
         deadline: Instant,
         session_bytes: Arc<AtomicU64>,
+        place: Place,
     ) -> Self {
         let ended = http_body::Body::is_end_stream(&inner);
         if ended {
@@ -53,12 +57,18 @@ impl Body {
             deadline,
             session_bytes,
             timer: Box::pin(sleep_until(deadline)),
+            place: (!ended).then_some(place),
             waiting_since: None,
         }
     }
 
-    fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn end(&mut self) {
         self.inner = None;
+        self.place = None;
+    }
+
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.end();
         self.record.failed(error.clone());
         Poll::Ready(Some(Err(error)))
     }
@@ -137,7 +147,7 @@ impl http_body::Body for Body {
             }
             Poll::Ready(Some(Err(error))) => this.fail(Error::from_hyper(&error)),
             Poll::Ready(None) => {
-                this.inner = None;
+                this.end();
                 this.record.completed();
                 Poll::Ready(None)
             }

@@ -13,6 +13,7 @@ use crate::bounds::{Bounds, MAX_HEADER_BYTES};
 use crate::connect::Connector;
 use crate::policy::Policy;
 use crate::session::Session;
+use crate::share::Share;
 
 /// How long a connection waits for its next request. Longer than the usual interval of a
 /// source (60 s), so that each poll finds the last one's connection; shorter than the 120
@@ -21,11 +22,6 @@ pub(crate) const IDLE: Duration = Duration::from_secs(90);
 
 /// Connections that wait, for each scheme, host and port.
 const IDLE_PER_HOST: usize = 32;
-
-/// An HTTP/2 connection with a request on it is asked for a sign of life that often, and
-/// given [`SIGN_OF_LIFE_WITHIN`]: a NAT that forgot it says nothing.
-const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(20);
-const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -50,10 +46,6 @@ impl Pool {
             // (examples/egress_throughput, two cores); fixed sizes from 64 to 256 KiB were no
             // faster.
             .http1_max_buf_size(MAX_HEADER_BYTES)
-            .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(SIGN_OF_LIFE_EVERY)
-            .http2_keep_alive_timeout(SIGN_OF_LIFE_WITHIN)
             .build(connector.clone());
         Self { connector, http }
     }
@@ -63,11 +55,22 @@ impl Pool {
 #[derive(Clone)]
 pub struct Client {
     pool: Arc<Pool>,
+    share: Share,
 }
 
 impl Client {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { pool }
+        Self {
+            pool,
+            share: Share::default(),
+        }
+    }
+
+    /// The same on a party's account. Without this a client has a [`Share`] of its own.
+    #[must_use]
+    pub fn sharing(mut self, share: &Share) -> Self {
+        self.share = share.clone();
+        self
     }
 
     /// What it may reach.
@@ -77,7 +80,7 @@ impl Client {
 
     /// Opens the books for one guest call. The total time runs from now.
     pub fn session(&self, bounds: Bounds) -> Session {
-        Session::new(Arc::clone(&self.pool), bounds)
+        Session::new(Arc::clone(&self.pool), self.share.clone(), bounds)
     }
 }
 

@@ -7,12 +7,13 @@
 //! bad addresses only the good are dialled. Pooled connections need no second judgement
 //! because a pool belongs to one policy.
 //!
-//! The bounds come from the session whose request needs the connection, through a task
-//! local, since hyper's connector interface passes only the URL. When an idle connection
+//! The bounds and the share come from the session whose request needs the connection,
+//! through a task local, since hyper's connector interface passes only the URL. When an idle connection
 //! turns up while one is being made, hyper finishes the latter in the background for the
 //! pool; the bounds end it in any case.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,24 +21,36 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::InvalidUri;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::bounds::{Bounds, after};
 use crate::denied::Denied;
-use crate::error::{Error, Phase};
+use crate::error::{Error, Phase, words};
 use crate::host::Host;
 use crate::policy::{Policy, Scheme, Target};
+use crate::proxy::{Proxies, Proxy};
 use crate::resolve::Resolver;
+use crate::share::Share;
 use crate::stream::{Io, Remote, Stream};
 use crate::tls::{Roots, handshake};
 
 tokio::task_local! {
-    /// The bounds of the session that asks for a connection.
-    pub(crate) static DIAL_BOUNDS: Bounds;
+    /// Who asks for a connection.
+    pub(crate) static ASKER: Asker;
+}
+
+/// The session whose request needs a connection.
+#[derive(Clone, Default)]
+pub(crate) struct Asker {
+    pub(crate) bounds: Bounds,
+    pub(crate) share: Share,
 }
 
 #[derive(Clone)]
@@ -48,18 +61,32 @@ pub(crate) struct Connector {
 struct Shared {
     policy: Policy,
     roots: Arc<Roots>,
-    resolver: Arc<Resolver>,
+    ways: Arc<Ways>,
+    proxies: Matcher,
     tls: OnceCell<TlsConnector>,
 }
 
+/// What every connection of the process needs.
+pub(crate) struct Ways {
+    pub(crate) resolver: Resolver,
+    /// As many as the process may have open.
+    pub(crate) sockets: Arc<Semaphore>,
+}
+
 impl Connector {
-    pub(crate) fn new(policy: Policy, roots: Arc<Roots>, resolver: Arc<Resolver>) -> Self {
+    pub(crate) fn new(
+        policy: Policy,
+        roots: Arc<Roots>,
+        proxies: &Proxies,
+        ways: Arc<Ways>,
+    ) -> Self {
         let tls = OnceCell::new();
         Self {
             shared: Arc::new(Shared {
                 policy,
                 roots,
-                resolver,
+                ways,
+                proxies: proxies.matcher(),
                 tls,
             }),
         }
@@ -67,6 +94,14 @@ impl Connector {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.shared.policy
+    }
+
+    /// The proxy that gets a plain request to `target` whole; none for a tunnel.
+    pub(crate) fn plain_proxy(&self, target: &Target) -> Result<Option<Proxy>, Denied> {
+        match target.scheme {
+            Scheme::Http => self.shared.proxy(target),
+            Scheme::Https => Ok(None),
+        }
     }
 }
 
@@ -80,17 +115,49 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let bounds = DIAL_BOUNDS.try_with(|bounds| *bounds).unwrap_or_default();
+        let asker = ASKER.try_with(Clone::clone).unwrap_or_default();
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.dial(&url, bounds).await.map(TokioIo::new) })
+        Box::pin(async move { shared.dial(&url, &asker).await.map(TokioIo::new) })
     }
 }
 
 impl Shared {
-    async fn dial(&self, url: &Uri, bounds: Bounds) -> Result<Stream, Error> {
+    async fn dial(&self, url: &Uri, asker: &Asker) -> Result<Stream, Error> {
+        let bounds = &asker.bounds;
         let target = self.policy.judge_url(url)?;
-        let addresses = self.judged_addresses(&target, bounds.resolve).await?;
-        let (tcp, remote) = connect(&target, &addresses, bounds.connect).await?;
+        let proxy = self.proxy(&target)?;
+        let addresses = match &proxy {
+            None => self.judged_addresses(&target, asker).await?,
+            // The operator named it, so its address is as good as any.
+            Some(proxy) => self
+                .addresses(&proxy.host, proxy.port, asker)
+                .await
+                .map_err(|error| by(proxy, &error))?,
+        };
+        let socket = Arc::clone(&self.ways.sockets).acquire_owned();
+        let socket = within(Phase::Socket, bounds.connect, socket)
+            .await?
+            .map_err(|error| Error::Request {
+                message: error.to_string(),
+            })?;
+        let host = proxy.as_ref().map_or(&target.host, |proxy| &proxy.host);
+        let connected = connect(host, &addresses, bounds.connect).await;
+        let (tcp, remote) = match &proxy {
+            None => connected?,
+            Some(proxy) => {
+                let (tcp, remote) = connected.map_err(|error| by(proxy, &error))?;
+                match target.scheme {
+                    Scheme::Http => (tcp, remote),
+                    Scheme::Https => {
+                        let tunnel = tunnel(proxy, &target, tcp);
+                        (
+                            within(Phase::Connect, bounds.connect, tunnel).await??,
+                            remote,
+                        )
+                    }
+                }
+            }
+        };
         // Requests are small and written at once; waiting for more to send only delays.
         let _ = tcp.set_nodelay(true);
         let io = match target.scheme {
@@ -105,36 +172,109 @@ impl Shared {
         Ok(Stream {
             remote: Remote(remote),
             io,
+            proxied: proxy.is_some() && target.scheme == Scheme::Http,
+            _socket: socket,
         })
+    }
+
+    /// The proxy for a target. Plain http goes to loopback alone, and who does not resolve
+    /// a name cannot tell that it is that.
+    fn proxy(&self, target: &Target) -> Result<Option<Proxy>, Denied> {
+        let proxy = Proxy::of(&self.proxies, target);
+        if proxy.is_some() && target.scheme == Scheme::Http && matches!(target.host, Host::Name(_))
+        {
+            return Err(Denied::PlainText {
+                host: target.host.to_string(),
+            });
+        }
+        Ok(proxy)
     }
 
     /// The addresses that may be dialled, at least one.
     async fn judged_addresses(
         &self,
         target: &Target,
-        limit: Duration,
+        asker: &Asker,
     ) -> Result<Vec<SocketAddr>, Error> {
-        let name = match &target.host {
+        let found = self.addresses(&target.host, target.port, asker).await?;
+        match target.host {
             // `judge_url` has judged it.
-            Host::Address(address) => return Ok(vec![SocketAddr::new(*address, target.port)]),
+            Host::Address(_) => Ok(found),
+            Host::Name(_) => Ok(judged(&self.policy, target, found)?),
+        }
+    }
+
+    /// A host's addresses, at least one.
+    async fn addresses(
+        &self,
+        host: &Host,
+        port: u16,
+        asker: &Asker,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let name = match host {
+            Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
             Host::Name(name) => name,
         };
         let dns = |message: String| Error::Dns {
             host: name.clone(),
             message,
         };
-        let found = within(
-            Phase::Resolve,
-            limit,
-            self.resolver.resolve(name, target.port),
-        )
-        .await?
-        .map_err(|error| dns(error.to_string()))?;
-        let good = judged(&self.policy, target, found)?;
-        if good.is_empty() {
+        let lookup = self.ways.resolver.resolve(name, port, &asker.share);
+        let found = within(Phase::Resolve, asker.bounds.resolve, lookup)
+            .await?
+            .map_err(|error| dns(error.to_string()))?;
+        if found.is_empty() {
             return Err(dns("it has no addresses".to_owned()));
         }
-        Ok(good)
+        Ok(found)
+    }
+}
+
+/// What kept us from a proxy, which is nobody's fault but the network's.
+fn by(proxy: &Proxy, error: &Error) -> Error {
+    Error::Proxy {
+        proxy: proxy.to_string(),
+        message: error.to_string(),
+    }
+}
+
+/// Asks the proxy for a tunnel to the target.
+async fn tunnel(proxy: &Proxy, target: &Target, tcp: TcpStream) -> Result<TcpStream, Error> {
+    let url = format!("https://{}:{}/", target.host, target.port);
+    let wrong = |message: String| Error::Proxy {
+        proxy: proxy.to_string(),
+        message,
+    };
+    let url: Uri = url
+        .parse()
+        .map_err(|error: InvalidUri| wrong(error.to_string()))?;
+    let mut tunnel = Tunnel::new(proxy.url.clone(), Connected(Some(TokioIo::new(tcp))));
+    if let Some(value) = proxy.authorization.clone() {
+        tunnel = tunnel.with_auth(value);
+    }
+    let connection = tower_service::Service::call(&mut tunnel, url);
+    let connection = connection.await.map_err(|error| wrong(words(&error)))?;
+    Ok(connection.into_inner())
+}
+
+/// A connection that is there already, in the shape that hyper's tunnel wants.
+struct Connected(Option<TokioIo<TcpStream>>);
+
+impl tower_service::Service<Uri> for Connected {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(
+            self.0
+                .take()
+                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
+        )
     }
 }
 
@@ -161,7 +301,7 @@ fn judged(
 
 /// Tries one address after the other; each gets an equal part of the time that is left.
 async fn connect(
-    target: &Target,
+    host: &Host,
     addresses: &[SocketAddr],
     limit: Duration,
 ) -> Result<(TcpStream, SocketAddr), Error> {
@@ -178,7 +318,7 @@ async fn connect(
             Ok(Ok(tcp)) => return Ok((tcp, address)),
             Ok(Err(error)) => {
                 failed = Error::Connect {
-                    host: target.host.to_string(),
+                    host: host.to_string(),
                     address,
                     kind: error.kind(),
                     message: error.to_string(),

@@ -63,6 +63,12 @@ pub enum Denied {
         /// The first of its addresses that was refused.
         refused: RefusedAddress,
     },
+    /// A name that clouds give to their metadata service.
+    #[error("denied: {host} is the name of a metadata service")]
+    MetadataName {
+        /// The host.
+        host: String,
+    },
     /// `CONNECT` makes a tunnel out of a request.
     #[error("denied: method {method}")]
     Method {

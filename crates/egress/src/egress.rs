@@ -1,18 +1,24 @@
-//! The process's way out: one pool for each distinct pair of policy and roots.
+//! The process's way out: one pool for each distinct set of policy, roots and proxies.
 //!
 //! A connection was judged by the policy that it was dialled under and trusted by the
 //! roots that it was dialled with. If another policy could pick it out of the pool, it
-//! would reach what it may not, so pools are divided by exactly that pair. Equal pairs
-//! share: ten thousand tenants of one service are one pool.
+//! would reach what it may not, so pools are divided by exactly that. Equal ones share:
+//! ten thousand tenants of one service are one pool. A connection in it carries one
+//! request at a time and goes back only when both messages have ended, so nothing of
+//! one tenant rides on another's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use rustix::process::{Resource, getrlimit};
+use tokio::sync::Semaphore;
+
 use crate::client::{Client, IDLE, Pool};
-use crate::connect::Connector;
+use crate::connect::{Connector, Ways};
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::proxy::Proxies;
 use crate::resolve::Resolver;
 use crate::tls::{RootsCache, RootsId, Tls};
 
@@ -23,9 +29,9 @@ pub struct Egress {
 }
 
 struct Shared {
-    pools: Mutex<HashMap<(Policy, RootsId), Entry>>,
+    pools: Mutex<HashMap<(Policy, RootsId, Proxies), Entry>>,
     roots: RootsCache,
-    resolver: Arc<Resolver>,
+    ways: Arc<Ways>,
 }
 
 struct Entry {
@@ -40,27 +46,52 @@ impl Default for Egress {
 }
 
 impl Egress {
-    /// Nothing is read or dialled yet.
+    /// Nothing is read or dialled yet. At most half of the files that the process may
+    /// have open (`RLIMIT_NOFILE`) will be sockets; the rest is for all else.
     pub fn new() -> Self {
+        let files = getrlimit(Resource::Nofile).current;
+        let half = files.map_or(usize::MAX, |files| {
+            usize::try_from(files / 2).unwrap_or(usize::MAX)
+        });
+        Self::with_sockets(half)
+    }
+
+    /// The same with at most that many connections at one time, idle ones included. Who
+    /// needs one more waits, as long as connecting may take.
+    pub fn with_sockets(sockets: usize) -> Self {
         let shared = Shared {
             pools: Mutex::default(),
             roots: RootsCache::default(),
-            resolver: Arc::new(Resolver::new()),
+            ways: Arc::new(Ways {
+                resolver: Resolver::new(),
+                sockets: Arc::new(Semaphore::new(sockets.clamp(1, Semaphore::MAX_PERMITS))),
+            }),
         };
         Self {
             shared: Arc::new(shared),
         }
     }
 
-    /// The client for that policy and those roots. Reads the CA file, if one is named,
+    /// The client for that policy and those roots, without a proxy: as
+    /// [`Egress::client_through`].
+    pub fn client(&self, policy: Policy, tls: &Tls) -> Result<Client, Error> {
+        self.client_through(policy, tls, &Proxies::default())
+    }
+
+    /// The client for that policy, those roots and those proxies. Reads the CA file, if one is named,
     /// which is the only error: [`Error::Roots`]; a file that has changed since makes
     /// another client with another pool.
     ///
     /// The pool outlives the client for as long as an idle connection is kept, so a
     /// caller may keep the client or ask again; both find the connections.
-    pub fn client(&self, policy: Policy, tls: &Tls) -> Result<Client, Error> {
+    pub fn client_through(
+        &self,
+        policy: Policy,
+        tls: &Tls,
+        proxies: &Proxies,
+    ) -> Result<Client, Error> {
         let (id, roots) = self.shared.roots.get(tls)?;
-        let key = (policy, id);
+        let key = (policy, id, proxies.clone());
         let asked_for = Instant::now();
         let mut pools = self
             .shared
@@ -74,7 +105,8 @@ impl Egress {
         pools.retain(|_, entry| {
             Arc::strong_count(&entry.pool) > 1 || entry.asked_for.elapsed() < IDLE
         });
-        let connector = Connector::new(key.0.clone(), roots, Arc::clone(&self.shared.resolver));
+        let connector =
+            Connector::new(key.0.clone(), roots, proxies, Arc::clone(&self.shared.ways));
         let pool = Arc::new(Pool::new(connector));
         pools.insert(
             key,

@@ -83,6 +83,20 @@ pub enum Error {
         /// The bound.
         limit: usize,
     },
+    /// The party has as many requests under way as it may.
+    #[error("more than {limit} requests at one time")]
+    TooManyAtOnce {
+        /// The bound of the [`Share`](crate::Share).
+        limit: usize,
+    },
+    /// The proxy cannot be reached, or does not let us through.
+    #[error("the proxy {proxy}: {message}")]
+    Proxy {
+        /// Its host and port.
+        proxy: String,
+        /// What it or the system says.
+        message: String,
+    },
     /// The connection ended before the answer began.
     #[error("the connection was closed before an answer: {message}")]
     Closed {
@@ -115,6 +129,8 @@ pub enum Error {
 pub enum Phase {
     /// Resolving the name.
     Resolve,
+    /// Waiting for a socket: the process has as many as it may.
+    Socket,
     /// Connecting.
     Connect,
     /// The TLS handshake.
@@ -131,6 +147,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolve => "resolving the name",
+            Self::Socket => "waiting for a socket, of which the process has as many as it may",
             Self::Connect => "connecting",
             Self::Tls => "in the TLS handshake",
             Self::FirstByte => "waiting for the answer",

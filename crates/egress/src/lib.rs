@@ -15,14 +15,15 @@
 //!   `http://2130706433`, which URL parsing turns into the same, would pass unjudged.
 //! - Resolving, connecting and TLS are bounded one by one, and an error says which of
 //!   them it was. reqwest has one connect timeout for the three.
-//! - The pool is ours to divide: one for each distinct pair of policy and roots.
+//! - The pool is ours to divide: one for each distinct set of policy, roots and proxies.
 //! - The answer's body is hyper's own, frame by frame, wrapped once; nothing follows a
 //!   redirect, decompresses, or keeps cookies unless somebody writes that here.
 //!
 //! # What is where
 //! - what is allowed: [`Policy`] of [`HostPattern`]s, over [`Host`]s and [`address`]es;
 //!   a refusal is a [`Denied`]
-//! - what it may cost: [`Bounds`], shortened by what is [`Asked`]
+//! - what it may cost: [`Bounds`], shortened by what is [`Asked`], and a party's [`Share`]
+//! - through whom: [`Proxies`]
 //! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
 
 mod body;
@@ -36,8 +37,10 @@ mod exchange;
 mod host;
 mod host_pattern;
 mod policy;
+mod proxy;
 mod resolve;
 mod session;
+mod share;
 mod stream;
 mod tls;
 
@@ -53,5 +56,7 @@ pub use exchange::{BODY_HEAD_BYTES, BodyHead, Exchange};
 pub use host::{Host, NotAHost};
 pub use host_pattern::{HostPattern, NotAHostPattern};
 pub use policy::{Policy, Scheme, Target};
+pub use proxy::{NotAProxy, Proxies};
 pub use session::Session;
+pub use share::{REQUESTS_AT_ONCE, Share};
 pub use tls::Tls;

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 use http::uri::PathAndQuery;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::address::{self, Class};
 use crate::denied::{Denied, RefusedAddress, printable};
@@ -36,6 +36,7 @@ use crate::host_pattern::{HostPattern, parse_port};
 pub struct Policy {
     hosts: Vec<HostPattern>,
     opened: Vec<IpNet>,
+    nat64: Vec<Ipv6Net>,
 }
 
 /// How to speak to a [`Target`].
@@ -156,7 +157,22 @@ impl Policy {
         let mut opened: Vec<_> = opened.into_iter().map(|net| net.trunc()).collect();
         opened.sort_unstable();
         opened.dedup();
-        Self { hosts, opened }
+        Self {
+            hosts,
+            opened,
+            nat64: Vec::new(),
+        }
+    }
+
+    /// Also judges the IPv4 addresses in these prefixes, of which the operator knows that
+    /// a NAT64 gateway translates them. Their lengths are those of RFC 6052: 32, 40, 48,
+    /// 56, 64 or 96; in one of another length every 32 bits that follow are judged.
+    #[must_use]
+    pub fn with_nat64(mut self, prefixes: impl IntoIterator<Item = Ipv6Net>) -> Self {
+        self.nat64 = prefixes.into_iter().map(|net| net.trunc()).collect();
+        self.nat64.sort_unstable();
+        self.nat64.dedup();
+        self
     }
 
     /// Judges the URL that is about to be dialled, before a name is resolved. For a
@@ -174,8 +190,13 @@ impl Policy {
                 port: target.port,
             });
         }
-        if let Host::Address(address) = target.host {
-            self.judge_target_address(&target, address)?;
+        match &target.host {
+            Host::Address(address) => self.judge_target_address(&target, *address)?,
+            // With a proxy nobody here sees the address.
+            Host::Name(name) if address::is_metadata_name(name) => {
+                return Err(Denied::MetadataName { host: name.clone() });
+            }
+            Host::Name(_) => {}
         }
         Ok(target)
     }
@@ -188,7 +209,9 @@ impl Policy {
     pub fn judge_address(&self, address: IpAddr) -> Result<(), RefusedAddress> {
         self.judge_one(address, None)?;
         if let IpAddr::V6(outer) = address {
-            for inner in address::embedded(outer) {
+            let listed = self.nat64.iter().filter(|net| net.contains(&outer));
+            let listed = listed.flat_map(|net| address::translated(outer, net.prefix_len()));
+            for inner in address::embedded(outer).into_iter().chain(listed) {
                 self.judge_one(inner.into(), Some(address))?;
             }
         }

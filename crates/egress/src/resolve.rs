@@ -3,14 +3,17 @@
 //! `getaddrinfo` blocks a thread and cannot be called off, so a name server that never
 //! answers holds that thread for the resolver's own timeout, whatever we wait. Their
 //! number is bounded here for the whole process, well below tokio's 512 blocking
-//! threads, so that file I/O goes on beside names that never resolve. Waiting for a turn
-//! counts as resolving.
+//! threads, so that file I/O goes on beside names that never resolve, and for each party,
+//! so that one whose names never resolve stops nobody else. Waiting for a turn counts as
+//! resolving.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+
+use crate::share::Share;
 
 /// Names that are being resolved at one time.
 const AT_ONCE: usize = 64;
@@ -31,14 +34,18 @@ impl Resolver {
     }
 
     /// The name's addresses in the system's order of preference, without repeats.
-    pub(crate) async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let turn = Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+    pub(crate) async fn resolve(
+        &self,
+        name: &str,
+        port: u16,
+        share: &Share,
+    ) -> io::Result<Vec<SocketAddr>> {
+        let turn = |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned();
+        let own = turn(&share.lookups).await.map_err(io::Error::other)?;
+        let turn = turn(&self.turns).await.map_err(io::Error::other)?;
         let name = name.to_owned();
         let lookup = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _turns = (own, turn);
             let mut found: Vec<SocketAddr> = Vec::new();
             for address in (name.as_str(), port).to_socket_addrs()? {
                 if !found.contains(&address) && found.len() < ADDRESSES {

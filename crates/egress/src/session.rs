@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{Extensions, Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::capture_connection;
@@ -19,11 +19,12 @@ use tokio::time::{Instant, timeout_at};
 use crate::body::Body;
 use crate::bounds::{Asked, Bounds, after};
 use crate::client::{BoxError, Pool, RequestBody};
-use crate::connect::{DIAL_BOUNDS, within};
+use crate::connect::{ASKER, Asker, within};
 use crate::denied::{Denied, printable};
 use crate::error::{Error, Phase};
 use crate::exchange::{Exchange, Record};
 use crate::policy::Target;
+use crate::share::Share;
 use crate::stream::Remote;
 
 /// Exchanges whose bodies' beginnings are kept: the last eight.
@@ -37,6 +38,7 @@ pub struct Session {
 
 struct Shared {
     pool: Arc<Pool>,
+    share: Share,
     bounds: Bounds,
     deadline: Instant,
     bytes: Arc<AtomicU64>,
@@ -44,9 +46,10 @@ struct Shared {
 }
 
 impl Session {
-    pub(crate) fn new(pool: Arc<Pool>, bounds: Bounds) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>, share: Share, bounds: Bounds) -> Self {
         let shared = Shared {
             pool,
+            share,
             bounds,
             deadline: after(Instant::now(), bounds.total),
             bytes: Arc::default(),
@@ -124,10 +127,15 @@ impl Session {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let place = self.shared.share.take()?;
         let pool = &self.shared.pool;
         let mut request = prepare(pool, request)?;
         let mut captured = capture_connection(&mut request);
-        let answer = DIAL_BOUNDS.scope(bounds, pool.http.request(request));
+        let asker = Asker {
+            bounds,
+            share: self.shared.share.clone(),
+        };
+        let answer = ASKER.scope(asker, pool.http.request(request));
         let mut answer = pin!(answer);
 
         // First until there is a connection, new or pooled, then until there is a head.
@@ -135,7 +143,7 @@ impl Session {
         // around them, e.g. waiting for a connection that another request is making.
         let dialling = bounds
             .resolve
-            .saturating_add(bounds.connect)
+            .saturating_add(bounds.connect.saturating_mul(2))
             .saturating_add(bounds.tls);
         let connected = async {
             tokio::select! {
@@ -172,6 +180,7 @@ impl Session {
             bounds,
             self.shared.deadline,
             Arc::clone(&self.shared.bytes),
+            place,
         );
         Ok(Response::from_parts(head, body))
     }
@@ -191,6 +200,10 @@ where
         .into());
     }
     let target = pool.connector.policy().judge_url(&head.uri)?;
+    let proxy = pool.connector.plain_proxy(&target)?;
+    if let Some(value) = proxy.and_then(|proxy| proxy.authorization) {
+        head.headers.insert(PROXY_AUTHORIZATION, value);
+    }
     head.uri = target
         .with_path_of(&head.uri)
         .map_err(|error| Error::Request {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
 /// The address that a connection was made to; hyper hands it out with each answer.
@@ -17,6 +18,10 @@ pub(crate) struct Remote(pub(crate) SocketAddr);
 pub(crate) struct Stream {
     pub(crate) remote: Remote,
     pub(crate) io: Io,
+    /// Requests are written for a proxy, with their whole URL.
+    pub(crate) proxied: bool,
+    /// One of the process's sockets, given back with the connection.
+    pub(crate) _socket: OwnedSemaphorePermit,
 }
 
 pub(crate) enum Io {
@@ -26,13 +31,7 @@ pub(crate) enum Io {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.remote);
-        match &self.io {
-            Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                connected.negotiated_h2()
-            }
-            _ => connected,
-        }
+        Connected::new().extra(self.remote).proxy(self.proxied)
     }
 }
 

@@ -129,7 +129,9 @@ impl Roots {
     }
 
     /// A connector of its own for each pool, over the shared verifier: session tickets
-    /// stay within the pool. HTTP/2 is offered before HTTP/1.1.
+    /// stay within the pool. Only HTTP/1.1 is offered: tenants share a pool, and over
+    /// HTTP/2 one that does not read its answer would hold up the others' on the same
+    /// connection, and header compression would mix what they send.
     pub(crate) async fn connector(&self) -> Result<TlsConnector, Error> {
         let verifier = self.verifier().await?;
         let mut config = ClientConfig::builder_with_provider(provider())
@@ -139,7 +141,7 @@ impl Roots {
             })?
             .with_webpki_verifier(verifier)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }

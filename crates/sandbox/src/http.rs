@@ -7,7 +7,7 @@
 //! request only: a GET for the scheme, host, port and path that were configured.
 
 use crate::state::Online;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{self, AUTHORIZATION, HeaderValue};
 use http::{HeaderName, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::fmt;
@@ -76,13 +76,35 @@ impl Hooks {
     }
 }
 
+/// Headers that a guest may not set, beside wasmtime's (Host, Connection, Keep-Alive,
+/// Transfer-Encoding, Upgrade and those of proxies). Each would change what the
+/// connection or a proxy does, ask for an answer that nobody here decodes, or speak for
+/// somebody else. A Content-Length that does not match its body is refused by wasmtime.
+const FORBIDDEN: [HeaderName; 8] = [
+    AUTHORIZATION,
+    header::ACCEPT_ENCODING,
+    header::COOKIE,
+    header::EXPECT,
+    header::FORWARDED,
+    header::TE,
+    header::TRAILER,
+    header::VIA,
+];
+
+/// Families of such headers.
+const FORBIDDEN_PREFIXES: [&str; 2] = ["proxy-", "x-forwarded-"];
+
+fn is_forbidden(name: &HeaderName) -> bool {
+    FORBIDDEN.contains(name)
+        || DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        || FORBIDDEN_PREFIXES
+            .iter()
+            .any(|prefix| name.as_str().starts_with(prefix))
+}
+
 impl WasiHttpHooks for Hooks {
-    /// Refuses what wasmtime refuses (Host, Connection, Transfer-Encoding, …) and
-    /// Authorization, which is the host's to set.
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name: &HeaderName| {
-            name == AUTHORIZATION || DEFAULT_FORBIDDEN_HEADERS.contains(name)
-        })
+        Arc::new(is_forbidden)
     }
 
     fn send_request(
@@ -126,12 +148,14 @@ struct Sent(String);
 /// reads the rest from the session.
 fn told(fault: &Fault) -> Error {
     match fault {
-        Fault::Denied(_) | Fault::TooManyRequests { .. } => Error::HttpRequestDenied,
+        Fault::Denied(_) | Fault::TooManyRequests { .. } | Fault::TooManyAtOnce { .. } => {
+            Error::HttpRequestDenied
+        }
         Fault::Dns { .. } => Error::DnsError {
             rcode: None,
             info_code: None,
         },
-        Fault::Connect { .. } => Error::ConnectionRefused,
+        Fault::Connect { .. } | Fault::Proxy { .. } => Error::ConnectionRefused,
         Fault::Tls {
             fault: TlsFault::Certificate,
             ..
@@ -150,7 +174,7 @@ fn told(fault: &Fault) -> Error {
             ..
         } => Error::DnsTimeout,
         Fault::TimedOut {
-            phase: Phase::Connect | Phase::Tls,
+            phase: Phase::Connect | Phase::Socket | Phase::Tls,
             ..
         } => Error::ConnectionTimeout,
         Fault::TimedOut {

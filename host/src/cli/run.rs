@@ -216,6 +216,7 @@ pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Pre
     let runtime = runtime
         .clone()
         .with_secrets(config.secrets(credentials))
+        .with_proxies(config.proxies().map_err(config_failure)?)
         .with_tenant_key(config.tenant_key.clone());
     let mut sources = Vec::new();
     for (name, settings) in config.feeds() {

@@ -8,6 +8,7 @@ use clap::Args;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use watchbell_egress::Proxies;
 use watchbell_sandbox::Pool;
 
 /// The name of a source that has no file.
@@ -107,13 +108,16 @@ pub(super) struct Chosen {
     pub(super) source: Arc<config::Source>,
     pub(super) data_dir: Option<PathBuf>,
     secrets: Secrets,
+    proxies: Proxies,
 }
 
 impl Chosen {
     /// An engine and a way out, for a call or two.
     pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
         let runtime = Runtime::start(Pool::OneShot, self.data_dir.as_deref())?;
-        Ok(runtime.with_secrets(self.secrets.clone()))
+        Ok(runtime
+            .with_secrets(self.secrets.clone())
+            .with_proxies(self.proxies.clone()))
     }
 }
 
@@ -144,11 +148,13 @@ impl SourceArgs {
             .parse()
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
         let secrets = around.secrets([&source.credential]);
+        let proxies = around.proxies().map_err(config_failure)?;
         Ok(Chosen {
             name,
             source: Arc::new(source),
             data_dir,
             secrets,
+            proxies,
         })
     }
 

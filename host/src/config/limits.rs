@@ -52,7 +52,7 @@ impl CallLimits {
     }
 }
 
-/// The table as it is written. The last three are a source's.
+/// The table as it is written. The last four are a source's.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
@@ -68,6 +68,7 @@ pub(super) struct RawLimits {
     pub(super) max_response_bytes: Option<ByteSize>,
     pub(super) max_quarantine_bytes: Option<ByteSize>,
     pub(super) max_requests_per_minute: Option<NonZeroU32>,
+    pub(super) max_connections: Option<NonZeroU32>,
 }
 
 impl RawLimits {
@@ -102,6 +103,7 @@ impl RawLimits {
                 "max_requests_per_minute",
                 self.max_requests_per_minute.is_some(),
             ),
+            ("max_connections", self.max_connections.is_some()),
         ] {
             if is_set {
                 report.error(&path.key(key), "is a limit of sources only; remove it");

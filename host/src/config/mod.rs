@@ -27,6 +27,7 @@ mod names;
 mod options;
 mod parse;
 mod path;
+mod proxy;
 mod report;
 mod secrets;
 mod sections;

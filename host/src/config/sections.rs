@@ -17,6 +17,7 @@ use super::error::{ConfigError, Problem};
 use super::interpolate::Env;
 use super::names::{Name, TenantKey};
 use super::path::KeyPath;
+use super::proxy::{self, RawProxy};
 use super::report::Report;
 use super::secrets;
 use super::sink::{self, Sink};
@@ -28,6 +29,7 @@ use super::tree::{Node, Table, Value};
 use super::values::ByteSize;
 use crate::secret::{self, Credential, Secrets};
 use serde::Deserialize;
+use watchbell_egress::Proxies;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +45,8 @@ pub struct Config {
     pub max_in_flight: Option<ByteSize>,
     /// The member that names the tenant in what leaves.
     pub tenant_key: TenantKey,
+    /// Through whom requests go out; none is as the environment says.
+    pub proxy: Option<Proxies>,
     /// Where secrets are.
     pub secrets: IndexMap<Name, secret::SecretSettings>,
     /// The files and folders of `tenants`.
@@ -60,6 +64,14 @@ impl Config {
     #[must_use]
     pub fn min_free(&self) -> u64 {
         self.min_free.map_or(DEFAULT_MIN_FREE, |size| size.0)
+    }
+
+    /// Through whom requests go out: what `proxy` says, else the environment.
+    ///
+    /// # Errors
+    /// When a variable names no proxy.
+    pub fn proxies(&self) -> Result<Proxies, ConfigError> {
+        self.proxy.clone().map_or_else(proxy::from_env, Ok)
     }
 
     /// The backends of secrets, for those who have these credentials.
@@ -174,6 +186,7 @@ const MAX_CONCURRENCY: &str = "max_concurrency";
 const MAX_IN_FLIGHT: &str = "max_in_flight";
 const LOG_SCHEMA: &str = "log_schema";
 const SECRET: &str = "secret";
+const PROXY: &str = "proxy";
 
 /// A poll that waits for its service holds a slot, so there are many more than cores.
 const DEFAULT_CONCURRENCY: u32 = 256;
@@ -205,6 +218,7 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         MAX_IN_FLIGHT,
         LOG_SCHEMA,
         SECRET,
+        PROXY,
     ];
     let known: Vec<&str> = own
         .into_iter()
@@ -233,6 +247,9 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         } else if key == LOG_SCHEMA {
             let schema: Option<RawLogSchema> = decode(&entry.node, &path, &[], report);
             config.tenant_key = schema.unwrap_or_default().tenant_key;
+        } else if key == PROXY {
+            config.proxy = decode::<RawProxy>(&entry.node, &path, &[], report)
+                .and_then(|raw| raw.read(&path, report));
         } else if key == SECRET {
             config.secrets = read_secrets(&entry.node, &path, report);
         } else if !known.contains(&key) {

@@ -97,6 +97,9 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
         Some(egress::Error::Denied(egress::Denied::Address { .. })) => {
             "; if you mean it, open its range with egress.allow_addresses (--allow-address)"
         }
+        Some(egress::Error::TooManyAtOnce { .. }) => {
+            "; raise limits.max_connections if you mean it"
+        }
         _ => "",
     };
     let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();

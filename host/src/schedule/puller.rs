@@ -18,7 +18,9 @@ use http::Uri;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use watchbell_egress::{Bounds, Client, Exchange, HostPattern, Policy, Session, Target, Tls};
+use watchbell_egress::{
+    Bounds, Client, Exchange, HostPattern, Policy, REQUESTS_AT_ONCE, Session, Share, Target, Tls,
+};
 use watchbell_sandbox::contract::{
     Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query,
 };
@@ -89,14 +91,17 @@ impl Puller {
             .check(&settings.credential)
             .map_err(|e| setting("client_secret", e))?;
         let component = runtime.source(settings.component.as_deref())?;
+        let share = share(&settings);
         let detections = format!("{}/api/alerts", settings.endpoint)
             .parse()
             .map_err(|e: http::uri::InvalidUri| setting("endpoint", e))?;
         Ok(Self {
             runtime: runtime.clone(),
             component,
-            authority: client(runtime, &settings, "authority", settings.authority.as_str())?,
-            endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?,
+            authority: client(runtime, &settings, "authority", settings.authority.as_str())?
+                .sharing(&share),
+            endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?
+                .sharing(&share),
             detections,
             bounds: bounds(&settings),
             rate: runtime.rate(&settings),
@@ -112,6 +117,7 @@ impl Puller {
         *self.settings == *other.settings
             && self.component.is_as(&other.component)
             && self.runtime.secrets.is_as(&other.runtime.secrets)
+            && self.runtime.proxies == other.runtime.proxies
             && self.runtime.tenant_key == other.runtime.tenant_key
     }
 
@@ -402,14 +408,24 @@ fn client(
         .map_err(|e: http::uri::InvalidUri| setting(field, e))?;
     let target = Target::parse(&url).map_err(|e| setting(field, e))?;
     let host = HostPattern::exactly(target.host, target.port);
-    let policy = Policy::new([host], settings.allow_addresses.iter().copied());
+    let policy = Policy::new([host], settings.allow_addresses.iter().copied())
+        .with_nat64(settings.nat64_prefixes.iter().copied());
+    let proxies = settings.proxy.as_ref().unwrap_or(&runtime.proxies);
     let tls = Tls {
         ca_file: settings.ca_file.clone(),
     };
     runtime
         .egress
-        .client(policy, &tls)
+        .client_through(policy, &tls, proxies)
         .map_err(|e| setting("tls.ca_file", e))
+}
+
+/// What the tenant may have open at one time.
+fn share(settings: &config::Source) -> Share {
+    let limit = settings.max_connections.map(NonZeroU32::get);
+    Share::new(limit.map_or(REQUESTS_AT_ONCE, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    }))
 }
 
 fn bounds(settings: &config::Source) -> Bounds {

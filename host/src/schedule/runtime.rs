@@ -9,7 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use watchbell_egress::Egress;
+use watchbell_egress::{Egress, Proxies};
 use watchbell_sandbox::{Cache, Engine, LoadError, Pool, Source};
 
 /// Why a source cannot be set up.
@@ -66,6 +66,8 @@ pub struct Runtime {
     pub tokens: Tokens,
     /// Where secrets are.
     pub secrets: Secrets,
+    /// Through whom requests go out.
+    pub(super) proxies: Proxies,
     /// The member that is the host's, which no source may send.
     pub(super) tenant_key: Option<TenantKey>,
     loaded: Arc<Mutex<HashMap<Option<PathBuf>, Loaded>>>,
@@ -109,6 +111,7 @@ impl Runtime {
             egress: Egress::new(),
             tokens: Tokens::default(),
             secrets: Secrets::default(),
+            proxies: Proxies::default(),
             tenant_key: None,
             loaded: Arc::default(),
             rates: Arc::default(),
@@ -119,6 +122,13 @@ impl Runtime {
     #[must_use]
     pub fn with_secrets(mut self, secrets: Secrets) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// The same through these proxies.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 

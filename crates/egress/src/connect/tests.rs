@@ -55,7 +55,7 @@ async fn the_next_address_is_tried_when_one_refuses_and_the_last_error_is_told()
     let target = target("https://a.example");
     let limit = Duration::from_secs(30);
 
-    let (_, remote) = connect(&target, &[refusing, listening], limit)
+    let (_, remote) = connect(&target.host, &[refusing, listening], limit)
         .await
         .unwrap();
     assert_eq!(remote, listening);

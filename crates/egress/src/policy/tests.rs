@@ -198,3 +198,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_an_operators_nat64_gateway_would_dial_is_judged() {
+    // 10.0.0.1 by RFC 6052 section 2.2, and 20.190.128.1 beside it.
+    for (prefix, private, public) in [
+        ("2001:470::/32", "2001:470:a00:1::", "2001:470:14be:8001::"),
+        (
+            "2001:470:100::/40",
+            "2001:470:10a:0:1::",
+            "2001:470:114:be80:1::",
+        ),
+        (
+            "2001:470:122::/48",
+            "2001:470:122:a00:0:100::",
+            "2001:470:122:14be:80:100::",
+        ),
+        (
+            "2001:470:122:300::/56",
+            "2001:470:122:30a:0:1::",
+            "2001:470:122:314:be:8001::",
+        ),
+        (
+            "2001:470:122:344::/64",
+            "2001:470:122:344:a:0:100:0",
+            "2001:470:122:344:14:be80:100:0",
+        ),
+        (
+            "2001:470:122:344::/96",
+            "2001:470:122:344::a00:1",
+            "2001:470:122:344::14be:8001",
+        ),
+    ] {
+        let listed = policy(&[], &[]).with_nat64([prefix.parse().unwrap()]);
+        let refused = listed.judge_address(private.parse().unwrap()).unwrap_err();
+        assert_eq!(
+            refused.address,
+            "10.0.0.1".parse::<IpAddr>().unwrap(),
+            "{prefix}"
+        );
+        assert_eq!(refused.within, Some(private.parse().unwrap()));
+        assert!(
+            listed.judge_address(public.parse().unwrap()).is_ok(),
+            "{prefix}"
+        );
+        assert!(
+            policy(&[], &[])
+                .judge_address(private.parse().unwrap())
+                .is_ok()
+        );
+    }
+}

@@ -334,3 +334,54 @@ async fn endless_trailers_are_no_answer() {
     let [exchange] = session.exchanges().try_into().unwrap();
     assert_eq!((exchange.bytes, exchange.complete), (1, false));
 }
+
+#[tokio::test]
+async fn a_million_tiny_chunks_are_one_small_body() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let start = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let some = "1\r\nx\r\n".repeat(1000);
+        for _ in 0..1000 {
+            stream.write_all(some.as_bytes()).await.unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let session = server.session();
+    let mut body = send(&session, &server.url("/")).await.unwrap().into_body();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame.unwrap().into_data().unwrap().len();
+    }
+    assert_eq!(bytes, 1_000_000);
+    let [exchange] = session.exchanges().try_into().unwrap();
+    assert_eq!((exchange.bytes, exchange.complete), (1_000_000, true));
+}
+
+#[tokio::test]
+async fn tls_that_is_never_finished_times_out() {
+    let server = Server::start(|stream| async move {
+        let _open = stream;
+        forever().await;
+    })
+    .await;
+    let session = server.client().session(Bounds {
+        tls: SHORT,
+        ..Bounds::default()
+    });
+    let url = format!("https://{}/", server.address);
+    let error = send(&session, &url).await.unwrap_err();
+    // A machine without roots trusts nobody, and does not begin.
+    assert!(
+        matches!(
+            error,
+            Error::Roots { .. }
+                | Error::TimedOut {
+                    phase: Phase::Tls,
+                    ..
+                }
+        ),
+        "{error:?}"
+    );
+}

@@ -11,6 +11,7 @@
 mod answers;
 mod limits;
 mod pools;
+mod proxies;
 mod refusals;
 mod support;
 mod tls;

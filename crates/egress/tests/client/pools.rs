@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
-use watchbell_egress::{Bounds, Egress, Policy, Tls};
+use watchbell_egress::{Bounds, Egress, Error, Phase, Policy, Share, Tls};
 
-use crate::support::{SHORT, Server, get, ok, read_head};
+use crate::support::{SHORT, Server, forever, get, ok, read_head, send};
 
 async fn poll(egress: &Egress, policy: Policy, tls: &Tls, server: &Server) {
     let session = egress
@@ -118,4 +118,71 @@ async fn a_client_outlives_the_egress_it_came_from() {
     get(&client.session(Bounds::default()), &server.url("/"))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
+            .await
+            .unwrap();
+        forever().await;
+    })
+    .await;
+    let share = Share::new(2);
+    let session = |share: &Share| {
+        let client = server.client().sharing(share);
+        client.session(Bounds::default())
+    };
+    let (one, other) = (session(&share), session(&share));
+    let first = send(&one, &server.url("/")).await.unwrap();
+    let _second = send(&other, &server.url("/")).await.unwrap();
+    let error = send(&one, &server.url("/")).await.unwrap_err();
+    assert!(
+        matches!(error, Error::TooManyAtOnce { limit: 2 }),
+        "{error:?}"
+    );
+    // Another party is not concerned, and an answer that is let go makes room.
+    send(&session(&Share::new(1)), &server.url("/"))
+        .await
+        .unwrap();
+    drop(first);
+    send(&one, &server.url("/")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_process_has_so_many_sockets_and_the_next_one_waits_for_its_turn() {
+    let server = Server::answering(ok("x")).await;
+    let egress = Egress::with_sockets(1);
+    let policies = [
+        server.policy(),
+        Policy::new(
+            [server.address.to_string().parse().unwrap()],
+            ["127.0.0.1/32".parse().unwrap()],
+        ),
+    ];
+    let bounds = Bounds {
+        connect: SHORT,
+        ..Bounds::default()
+    };
+    let client = |policy: &Policy| egress.client(policy.clone(), &Tls::default()).unwrap();
+    let held = send(&client(&policies[0]).session(bounds), &server.url("/"))
+        .await
+        .unwrap();
+    let session = client(&policies[1]).session(bounds);
+    let error = send(&session, &server.url("/")).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::TimedOut {
+                phase: Phase::Socket,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    drop(held);
+    get(&session, &server.url("/")).await.unwrap();
 }

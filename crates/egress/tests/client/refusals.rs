@@ -131,3 +131,12 @@ async fn metadata_services_are_refused_without_a_packet() {
         assert!(denied.to_string().contains("metadata service"), "{denied}");
     }
 }
+
+#[tokio::test]
+async fn names_of_metadata_services_are_refused_before_they_are_resolved() {
+    for name in ["metadata.google.internal", "METADATA", "instance-data"] {
+        let session = session(&[name], &["0.0.0.0/0", "::/0"]);
+        let denied = denied(&session, &format!("https://{name}/")).await;
+        assert!(matches!(denied, Denied::MetadataName { .. }), "{denied}");
+    }
+}

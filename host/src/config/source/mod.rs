@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
+use watchbell_egress::Proxies;
 
 pub(super) use read::read;
 pub use reading::{Reading, Rescan};
@@ -64,6 +65,12 @@ pub struct Source {
     pub cloud_created_machine_tags: Option<String>,
     /// Special address ranges that may be reached nevertheless.
     pub allow_addresses: Vec<IpNet>,
+    /// Prefixes of IPv6 that a NAT64 gateway translates.
+    pub nat64_prefixes: Vec<Ipv6Net>,
+    /// Through whom its requests go out; none is as for all.
+    pub proxy: Option<Proxies>,
+    /// Requests under way at one time; none is egress's default.
+    pub max_connections: Option<NonZeroU32>,
     /// Certificates to trust beside the platform's, PEM.
     pub ca_file: Option<PathBuf>,
     /// Bytes of one answer, decompressed.

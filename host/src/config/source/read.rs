@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
 use super::reading::{self, RawRescan};
@@ -15,6 +16,7 @@ use crate::config::limits::RawLimits;
 use crate::config::names::{ClientId, TenantId};
 use crate::config::options::Options;
 use crate::config::path::KeyPath;
+use crate::config::proxy::RawProxy;
 use crate::config::report::Report;
 use crate::config::time::TimeBound;
 use crate::config::tree::Node;
@@ -65,6 +67,7 @@ struct Raw {
     cloud_created_machine_tags: Option<String>,
     #[serde(default)]
     egress: RawEgress,
+    proxy: Option<RawProxy>,
     #[serde(default)]
     tls: RawTls,
     #[serde(default)]
@@ -78,6 +81,8 @@ struct Raw {
 struct RawEgress {
     #[serde(default)]
     allow_addresses: Vec<AddressRange>,
+    #[serde(default)]
+    nat64_prefixes: Vec<AddressRange>,
 }
 
 #[derive(Deserialize, Default)]
@@ -130,6 +135,11 @@ pub(in crate::config) fn read(
     let place = place(&raw, path, report);
     let tenant_id = required(raw.tenant_id, "tenant_id", path, report);
     let client_id = required(raw.client_id, "client_id", path, report);
+    let nat64_prefixes = nat64(&raw.egress.nat64_prefixes, path, report);
+    let proxy = raw
+        .proxy
+        .as_ref()
+        .and_then(|proxy| proxy.read(&path.key("proxy"), report));
     let credential = credential(raw.client_secret, raw.client_secret_file, path, report);
     let (endpoint, authority) = place?;
     let tenant_id = tenant_id?;
@@ -161,6 +171,9 @@ pub(in crate::config) fn read(
             .iter()
             .map(|range| range.0)
             .collect(),
+        nat64_prefixes,
+        proxy,
+        max_connections: raw.limits.max_connections,
         ca_file: raw.tls.ca_file,
         max_response_bytes: raw
             .limits
@@ -181,6 +194,23 @@ fn required<T>(value: Option<T>, key: &str, path: &KeyPath, report: &mut Report<
         report.error(&path.key(key), "is missing; add it");
     }
     value
+}
+
+/// The prefixes of IPv6 that a NAT64 gateway translates.
+fn nat64(ranges: &[AddressRange], path: &KeyPath, report: &mut Report<'_>) -> Vec<Ipv6Net> {
+    let mut found = Vec::new();
+    for (index, range) in ranges.iter().enumerate() {
+        match range.0 {
+            IpNet::V6(net) if [32, 40, 48, 56, 64, 96].contains(&net.prefix_len()) => {
+                found.push(net);
+            }
+            _ => report.error(
+                &path.dotted("egress.nat64_prefixes").index(index),
+                "is not a NAT64 prefix; write an IPv6 one of length 32, 40, 48, 56, 64 or 96",
+            ),
+        }
+    }
+    found
 }
 
 /// The endpoint and the authority: by region, or both as they are written.

@@ -1,0 +1,227 @@
+//! Through whom to go out, where a network has no other way.
+//!
+//! The operator named the proxy, so its address is not judged; what is asked of it is:
+//! names and literals by the policy, as without one. A name is not resolved here, since
+//! the proxy resolves it, and with that the judging of a name's addresses is the proxy's
+//! too. The guest never learns that there is one.
+//!
+//! Which requests go through it is hyper-util's to say, which follows curl: the
+//! variables' names, and what `NO_PROXY` may hold.
+
+use std::env;
+use std::fmt;
+
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+
+use crate::host::Host;
+use crate::policy::Target;
+
+/// What the environment's variables leave out by themselves, as Go has it: a proxy's
+/// loopback is not ours.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// Which proxies to use. The default is none.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Proxies {
+    http: String,
+    https: String,
+    no_proxy: String,
+}
+
+/// Why a text is not a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAProxy {
+    /// No `http://host:port`, with or without `user:password@`.
+    #[error("is not a proxy; write http://host:port or http://user:password@host:port")]
+    Form,
+    /// `https`, `socks5` and the like.
+    #[error("is a proxy of a kind that is not spoken here; write http://host:port")]
+    Kind,
+}
+
+impl Proxies {
+    /// For `http` and for `https` targets, an `http://` proxy each, but for the hosts in
+    /// `no_proxy`: names (with all below them), addresses and ranges, with commas between.
+    ///
+    /// # Errors
+    /// [`NotAProxy`], with the position of the argument: 0 or 1.
+    pub fn new(
+        http: Option<&str>,
+        https: Option<&str>,
+        no_proxy: &str,
+    ) -> Result<Self, (usize, NotAProxy)> {
+        for (index, text) in [http, https].into_iter().enumerate() {
+            text.map_or(Ok(()), |text| check(text).map_err(|why| (index, why)))?;
+        }
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Ok(Self {
+            http: text(http),
+            https: text(https),
+            no_proxy: no_proxy.to_owned(),
+        })
+    }
+
+    /// As the environment says: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`,
+    /// in capitals or not. Loopback is left out.
+    ///
+    /// # Errors
+    /// [`NotAProxy`], with the variable's name.
+    pub fn from_env() -> Result<Self, (&'static str, NotAProxy)> {
+        let first = |names: [&'static str; 4]| {
+            let set = |name: &'static str| Some((name, env::var(name).ok()?));
+            let found = names.into_iter().find_map(set);
+            found.filter(|(_, text)| !text.is_empty())
+        };
+        let mut found = [
+            first(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+            first(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+        ];
+        for (name, text) in found.iter().flatten() {
+            check(text).map_err(|why| (*name, why))?;
+        }
+        let text = |found: &mut Option<(_, String)>| {
+            found.take().map(|(_, text)| text).unwrap_or_default()
+        };
+        let [http, https] = &mut found;
+        let (http, https) = (text(http), text(https));
+        if http.is_empty() && https.is_empty() {
+            return Ok(Self::default());
+        }
+        let set = ["NO_PROXY", "no_proxy"].map(|name| env::var(name).ok());
+        let no_proxy = match set.into_iter().flatten().next() {
+            Some(own) if !own.is_empty() => format!("{own},{LOOPBACK}"),
+            _ => LOOPBACK.to_owned(),
+        };
+        Ok(Self {
+            http,
+            https,
+            no_proxy,
+        })
+    }
+
+    pub(crate) fn matcher(&self) -> Matcher {
+        Matcher::builder()
+            .http(self.http.as_str())
+            .https(self.https.as_str())
+            .no(self.no_proxy.as_str())
+            .build()
+    }
+}
+
+fn check(text: &str) -> Result<(), NotAProxy> {
+    let url: Uri = text.parse().map_err(|_| NotAProxy::Form)?;
+    if !matches!(url.scheme_str(), None | Some("http")) {
+        return Err(NotAProxy::Kind);
+    }
+    let authority = url.authority().ok_or(NotAProxy::Form)?;
+    Host::parse(authority.host()).map_err(|_| NotAProxy::Form)?;
+    if !matches!(url.path(), "" | "/") || authority.port_u16() == Some(0) {
+        return Err(NotAProxy::Form);
+    }
+    Ok(())
+}
+
+/// Without user and password.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |text: &str| text.rsplit('@').next().unwrap_or_default().to_owned();
+        f.debug_struct("Proxies")
+            .field("http", &place(&self.http))
+            .field("https", &place(&self.https))
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+/// The proxy that a target is reached through.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    /// `http://host:port/`.
+    pub(crate) url: Uri,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+impl Proxy {
+    /// None: the target is reached without one.
+    pub(crate) fn of(matcher: &Matcher, target: &Target) -> Option<Self> {
+        let url: Uri = format!("{}/", target.origin()).parse().ok()?;
+        let found = matcher.intercept(&url)?;
+        Some(Self {
+            host: Host::parse(found.uri().host()?).ok()?,
+            port: found.uri().port_u16().unwrap_or(80),
+            url: found.uri().clone(),
+            authorization: found.basic_auth().cloned(),
+        })
+    }
+}
+
+/// `host:port`, without password.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Scheme;
+
+    fn target(scheme: Scheme, host: &str) -> Target {
+        Target {
+            scheme,
+            host: Host::parse(host).unwrap(),
+            port: scheme.default_port(),
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_for_its_scheme_and_not_for_what_is_left_out() {
+        let proxies = Proxies::new(
+            None,
+            Some("http://ann:se%63ret@proxy.example:3128"),
+            "login.example, 20.1.0.0/16",
+        )
+        .unwrap();
+        let matcher = proxies.matcher();
+        let of = |scheme, host| Proxy::of(&matcher, &target(scheme, host));
+        let proxy = of(Scheme::Https, "api.example").unwrap();
+        assert_eq!(proxy.to_string(), "proxy.example:3128");
+        assert_eq!(proxy.authorization.unwrap(), "Basic YW5uOnNlY3JldA==");
+        for left_out in ["login.example", "eu.login.example", "20.1.2.3"] {
+            assert!(of(Scheme::Https, left_out).is_none(), "{left_out}");
+        }
+        assert!(of(Scheme::Https, "notlogin.example").is_some());
+        assert!(of(Scheme::Http, "api.example").is_none());
+        assert!(!format!("{proxies:?}").contains("ret@"));
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        for text in ["socks5://a:1", "https://a:1", "ftp://a"] {
+            assert_eq!(check(text), Err(NotAProxy::Kind), "{text}");
+        }
+        for text in [
+            "",
+            "http://",
+            "http://a/path",
+            "http://a:0",
+            "http://a b",
+            "/x",
+        ] {
+            assert_eq!(check(text), Err(NotAProxy::Form), "{text}");
+        }
+        for text in [
+            "http://a",
+            "a:3128",
+            "http://u:p@10.0.0.1:8080/",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What one party may have open at one time, so that it cannot use up what all share.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+
+/// Requests that one party may have under way at one time, unless it says otherwise. A
+/// poll has one, or two while a backfill goes on.
+pub const REQUESTS_AT_ONCE: usize = 32;
+
+/// Threads that may wait for the resolver on a party's account.
+const LOOKUPS_AT_ONCE: usize = 4;
+
+/// A party's share of the process's sockets and resolver threads. Clones are the same
+/// share; every client that asks for one party has it.
+#[derive(Debug, Clone)]
+pub struct Share {
+    limit: usize,
+    requests: Arc<Semaphore>,
+    pub(crate) lookups: Arc<Semaphore>,
+}
+
+/// A request under way: the place that it takes until its body has ended.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Share {
+    /// For that many requests at one time, each with at most one connection.
+    pub fn new(requests: usize) -> Self {
+        Self {
+            limit: requests,
+            requests: Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS))),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
+        }
+    }
+
+    /// A place for one more request. It does not wait: who is at the limit is told.
+    pub(crate) fn take(&self) -> Result<Place, Error> {
+        match Arc::clone(&self.requests).try_acquire_owned() {
+            Ok(_permit) => Ok(Place { _permit }),
+            Err(_) => Err(Error::TooManyAtOnce { limit: self.limit }),
+        }
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::new(REQUESTS_AT_ONCE)
+    }
+}

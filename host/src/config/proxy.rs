@@ -1,0 +1,63 @@
+//! `proxy`: through whom requests go out, for all sources or for one.
+
+use serde::Deserialize;
+use watchbell_egress::Proxies;
+
+use super::at::At;
+use super::error::{ConfigError, Problem, Problems};
+use super::path::KeyPath;
+use super::report::Report;
+use crate::Secret;
+
+/// The table as it is written. A URL may hold a password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProxy {
+    #[serde(default = "yes")]
+    enabled: bool,
+    http: Option<Secret>,
+    https: Option<Secret>,
+    #[serde(default)]
+    no_proxy: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl RawProxy {
+    /// None with what is wrong in the report.
+    pub(super) fn read(&self, path: &KeyPath, report: &mut Report<'_>) -> Option<Proxies> {
+        if !self.enabled {
+            return Some(Proxies::default());
+        }
+        if self.http.is_none() && self.https.is_none() {
+            let message = "has neither http nor https; add one, or enabled = false to use none";
+            report.error(path, message);
+            return None;
+        }
+        let url = |url: &Option<Secret>| url.as_ref().map(|url| url.expose().to_owned());
+        let (http, https) = (url(&self.http), url(&self.https));
+        let no_proxy = self.no_proxy.join(",");
+        match Proxies::new(http.as_deref(), https.as_deref(), &no_proxy) {
+            Ok(proxies) => Some(proxies),
+            Err((index, why)) => {
+                let key = if index == 0 { "http" } else { "https" };
+                report.error(&path.key(key), why.to_string());
+                None
+            }
+        }
+    }
+}
+
+/// What the environment says: `HTTPS_PROXY` and the like.
+pub(super) fn from_env() -> Result<Proxies, ConfigError> {
+    Proxies::from_env().map_err(|(name, why)| {
+        let at = At::flag("environment");
+        ConfigError::Invalid(Problems(vec![Problem::new(
+            at,
+            name.to_owned(),
+            why.to_string(),
+        )]))
+    })
+}

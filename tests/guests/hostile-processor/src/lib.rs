@@ -1,0 +1,147 @@
+//! A processor that attacks its host: the option `attack` says how.
+
+#![allow(
+    clippy::panic,
+    clippy::infinite_loop,
+    clippy::unnecessary_wraps,
+    reason = "attacks have one shape, and what goes wrong in one is meant to"
+)]
+
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    dead_code,
+    clippy::all,
+    clippy::pedantic
+)]
+#[allow(clippy::restriction)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "alert-processor",
+        pub_export_macro: false,
+    });
+}
+
+use bindings::exports::watchbell::detections::processor::Guest;
+use bindings::watchbell::detections::types::{Alert, Options, PluginError};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+include!("../attacks.rs");
+
+struct Hostile;
+
+type Answer = Result<Vec<Alert>, PluginError>;
+
+impl Guest for Hostile {
+    fn check(_: Options) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    fn process(options: Options, alerts: Vec<Alert>) -> Answer {
+        let attack = options.iter().find(|(name, _)| name == "attack");
+        run(attack.map(|(_, value)| value.as_str()).unwrap_or_default(), alerts)
+    }
+}
+
+macro_rules! dispatch {
+    ($($name:ident,)*) => {
+        fn run(name: &str, alerts: Vec<Alert>) -> Answer {
+            match name {
+                $(stringify!($name) => attack::$name(alerts),)*
+                _ => Err(PluginError::Other(format!("no attack is called {name}"))),
+            }
+        }
+    };
+}
+
+attacks!(dispatch);
+
+mod attack {
+    #![allow(clippy::needless_pass_by_value, reason = "attacks have one shape")]
+
+    use super::{Alert, Answer, AtomicU32, Ordering, PluginError, black_box};
+
+    fn with(mut alerts: Vec<Alert>, json: &str) -> Answer {
+        for alert in &mut alerts {
+            json.clone_into(&mut alert.json);
+        }
+        Ok(alerts)
+    }
+
+    pub(crate) fn endless_loop(_: Vec<Alert>) -> Answer {
+        let mut count = 0_u64;
+        loop {
+            count = black_box(count.wrapping_add(1));
+        }
+    }
+
+    pub(crate) fn endless_recursion(alerts: Vec<Alert>) -> Answer {
+        fn deeper(depth: u64) -> u64 {
+            black_box(deeper(black_box(depth + 1)) + 1)
+        }
+        with(alerts, &deeper(0).to_string())
+    }
+
+    pub(crate) fn memory_growth(_: Vec<Alert>) -> Answer {
+        let mut kept = Vec::new();
+        loop {
+            kept.push(black_box(vec![1_u8; 1 << 20]));
+        }
+    }
+
+    pub(crate) fn huge_result(alerts: Vec<Alert>) -> Answer {
+        with(alerts, &format!("{{\"x\":\"{}\"}}", "x".repeat(8 << 20)))
+    }
+
+    pub(crate) fn many_results(alerts: Vec<Alert>) -> Answer {
+        let first = alerts.first().map(|alert| alert.json.len());
+        let one = |_| Alert {
+            id: first.unwrap_or_default().to_string(),
+            alert_id: None,
+            alert_time: None,
+            last_processed_time: None,
+            severity: super::bindings::watchbell::detections::types::Severity::Low,
+            category: None,
+            json: "{}".to_owned(),
+        };
+        Ok((0..5000).map(one).collect())
+    }
+
+    pub(crate) fn huge_error(_: Vec<Alert>) -> Answer {
+        Err(PluginError::Other("x".repeat(8 << 20)))
+    }
+
+    pub(crate) fn panic(_: Vec<Alert>) -> Answer {
+        panic!("as it is meant to");
+    }
+
+    pub(crate) fn state_between_calls(_: Vec<Alert>) -> Answer {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+        Err(PluginError::Other(format!("call {call}")))
+    }
+
+    pub(crate) fn second_line(alerts: Vec<Alert>) -> Answer {
+        with(alerts, "{\"a\":1}\n{\"forged\":1}")
+    }
+
+    pub(crate) fn other_tenant(alerts: Vec<Alert>) -> Answer {
+        with(alerts, "{\"a\":1,\"ten\\u0061nt\":\"other\"}")
+    }
+
+    pub(crate) fn terminal_escapes(_: Vec<Alert>) -> Answer {
+        Err(PluginError::Other(
+            "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\r\n2026-01-01 ERROR a line of its own".to_owned(),
+        ))
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, clippy::all)]
+mod export {
+    super::bindings::export!(Hostile with_types_in super::bindings);
+    use super::Hostile;
+}
