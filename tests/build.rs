@@ -3,5 +3,15 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    watchbell_guest_build::build("watchbell-test-", "tests/guests", &["mirror"])
+    watchbell_guest_build::build(
+        "watchbell-test-",
+        "tests/guests",
+        &[
+            "mirror",
+            "hostile-source",
+            "hostile-processor",
+            "hostile-encoder",
+        ],
+    )?;
+    watchbell_guest_build::build("watchbell-example-", "examples", &["processor"])
 }

@@ -20,6 +20,20 @@ pub const SECRET: &str = "MARKED+secret/with=odd&characters%41~";
 /// A source that shows whatever it can see: `tests/guests/mirror`.
 pub const MIRROR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mirror.wasm"));
 
+/// A source that attacks its host: `tests/guests/hostile-source`.
+pub const HOSTILE_SOURCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile-source.wasm"));
+
+/// A processor that attacks its host: `tests/guests/hostile-processor`.
+pub const HOSTILE_PROCESSOR: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/hostile-processor.wasm"));
+
+/// An encoder that attacks its host: `tests/guests/hostile-encoder`.
+pub const HOSTILE_ENCODER: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/hostile-encoder.wasm"));
+
+/// The processor that others begin from: `examples/processor`.
+pub const EXAMPLE_PROCESSOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/processor.wasm"));
+
 /// A token to search for.
 pub const TOKEN: &str = "MARKED.token-with_odd~characters+/=";
 

@@ -71,6 +71,7 @@ pub(crate) struct Ways {
     pub(crate) resolver: Resolver,
     /// As many as the process may have open.
     pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) most_sockets: usize,
 }
 
 impl Connector {
@@ -94,6 +95,13 @@ impl Connector {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.shared.policy
+    }
+
+    /// Whether most sockets are taken, so that none should be kept for later: those that
+    /// wait for their next request would be in the way of who needs one now.
+    pub(crate) fn is_short_of_sockets(&self) -> bool {
+        let ways = &self.shared.ways;
+        ways.sockets.available_permits() < ways.most_sockets / 2
     }
 
     /// The proxy that gets a plain request to `target` whole; none for a tunnel.

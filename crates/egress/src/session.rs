@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Extensions, Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::capture_connection;
@@ -210,6 +210,10 @@ where
             message: error.to_string(),
         })?;
     head.version = Version::HTTP_11;
+    if pool.connector.is_short_of_sockets() {
+        let close = HeaderValue::from_static("close");
+        head.headers.insert(CONNECTION, close);
+    }
     head.headers.remove(HOST);
     Ok(Request::from_parts(
         head,

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// Requests that one party may have under way at one time, unless it says otherwise. A
 /// poll has one, or two while a backfill goes on.
-pub const REQUESTS_AT_ONCE: usize = 32;
+pub const REQUESTS_AT_ONCE: usize = 8;
 
 /// Threads that may wait for the resolver on a party's account.
 const LOOKUPS_AT_ONCE: usize = 4;

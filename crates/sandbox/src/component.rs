@@ -14,6 +14,16 @@ pub(crate) struct World {
     pub(crate) imports: &'static [&'static str],
 }
 
+impl World {
+    /// Why a component is none of this world.
+    pub(crate) fn refusal(&self, reason: &impl ToString) -> LoadError {
+        LoadError::World {
+            world: self.name,
+            reason: reason.to_string(),
+        }
+    }
+}
+
 /// Compiles `bytes`, or takes them from the cache, and refuses any import that
 /// `world` does not offer. Versions are matched without their last number, as WASI
 /// 0.2.x are compatible.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use wasmtime::{
     Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, UpdateDeadline,
 };
@@ -128,6 +129,39 @@ impl Engine {
         let slot = Arc::clone(&self.permits).acquire_owned().await.ok();
         let store = self.store(state(Meter::new(limits.clone())), limits);
         Call { store, _slot: slot }
+    }
+
+    /// Makes one instance and drops it, so that what is wrong with a component is told when
+    /// it is loaded: wasmtime compares the types of exports with their world only then, and
+    /// a component may run code of its own. On a thread of its own, since loading may
+    /// happen anywhere.
+    pub(crate) fn try_out<S, P>(
+        &self,
+        state: impl FnOnce(Meter) -> S + Send,
+        instantiate: P,
+    ) -> Result<(), CallError>
+    where
+        S: Metered + Send + 'static,
+        P: AsyncFnOnce(&mut Store<S>) -> wasmtime::Result<()> + Send,
+    {
+        let limits = Limits::for_plugin();
+        let failed = |error: &dyn std::fmt::Display| CallError::Trap(error.to_string());
+        let attempt = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_time().build().map_err(|e| failed(&e))?;
+            runtime.block_on(async {
+                let mut call = self.begin(&limits, state).await;
+                let outcome = timeout(limits.wall, instantiate(&mut call.store)).await;
+                call.finish(outcome)
+            })
+        };
+        let thread = std::thread::Builder::new().name("try-out".to_owned());
+        std::thread::scope(|scope| match thread.spawn_scoped(scope, attempt) {
+            Ok(attempt) => attempt
+                .join()
+                .unwrap_or_else(|_| Err(failed(&"the attempt panicked"))),
+            Err(error) => Err(failed(&error)),
+        })
     }
 
     /// A store with every bound of `limits` armed.

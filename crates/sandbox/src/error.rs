@@ -16,7 +16,7 @@ pub enum LoadError {
     Invalid(String),
     /// It imports what its world does not offer.
     #[error(
-        "the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI"
+        "the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI, as examples/processor in Watchbell's repository does"
     )]
     Import {
         /// The import's name.

@@ -39,6 +39,10 @@ impl Processor {
     /// [`LoadError`] when it is no component, imports anything or lacks its exports.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let pre = link(engine, bytes, &PROCESSOR, AlertProcessorPre::new)?;
+        let attempt = engine.try_out(Pure::new, async |store| {
+            pre.instantiate_async(store).await.map(drop)
+        });
+        attempt.map_err(|error| PROCESSOR.refusal(&error))?;
         Ok(Self {
             engine: engine.clone(),
             pre,
@@ -109,6 +113,10 @@ impl Encoder {
     /// [`LoadError`] when it is no component, imports anything or lacks its exports.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let pre = link(engine, bytes, &ENCODER, AlertEncoderPre::new)?;
+        let attempt = engine.try_out(Pure::new, async |store| {
+            pre.instantiate_async(store).await.map(drop)
+        });
+        attempt.map_err(|error| ENCODER.refusal(&error))?;
         Ok(Self {
             engine: engine.clone(),
             pre,
@@ -182,8 +190,5 @@ fn link<P>(
     Linker::new(engine.wasmtime())
         .instantiate_pre(&component)
         .and_then(pre)
-        .map_err(|e| LoadError::World {
-            world: world.name,
-            reason: format!("{e:#}"),
-        })
+        .map_err(|e| world.refusal(&format!("{e:#}")))
 }

@@ -8,12 +8,12 @@ use crate::component::{self, World};
 use crate::engine::{Call, Engine};
 use crate::error::{CallError, LoadError};
 use crate::http::{self, Authorization, Hooks};
-use crate::limits::Limits;
+use crate::limits::{Limits, Meter};
 use crate::state::Online;
 use tokio::time::timeout;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi_http::WasiHttpCtx;
-use watchbell_egress::Session;
+use watchbell_egress::{Bounds, Egress, Policy, Session, Tls};
 
 const WORLD: World = World {
     name: "defender-source",
@@ -49,10 +49,17 @@ impl Source {
         let pre = linker
             .instantiate_pre(&component)
             .and_then(SourceExportsPre::new)
-            .map_err(|e| LoadError::World {
-                world: WORLD.name,
-                reason: format!("{e:#}"),
-            })?;
+            .map_err(|e| WORLD.refusal(&format!("{e:#}")))?;
+        // It reaches nothing: what runs in an attempt is the component's own.
+        let nowhere = Egress::with_sockets(1).client(Policy::new([], []), &Tls::default());
+        let nowhere = nowhere.map_err(|error| WORLD.refusal(&error))?;
+        let hooks = Hooks::new(nowhere.session(Bounds::default()), None);
+        let limits = Limits::for_plugin();
+        let attempt = engine.try_out(
+            |meter| online(hooks, &limits, meter),
+            async |store| pre.instantiate_async(store).await.map(drop),
+        );
+        attempt.map_err(|error| WORLD.refusal(&error))?;
         Ok(Self {
             engine: engine.clone(),
             pre,
@@ -129,18 +136,20 @@ impl Source {
     }
 
     async fn begin(&self, hooks: Hooks, limits: &Limits) -> Call<Online> {
-        let state = |meter| {
-            let mut context = WasiHttpCtx::new();
-            context.set_field_size_limit(limits.header_bytes);
-            let mut table = ResourceTable::new();
-            table.set_max_capacity(limits.handles);
-            Online {
-                meter,
-                table,
-                context,
-                hooks,
-            }
-        };
+        let state = |meter| online(hooks, limits, meter);
         self.engine.begin(limits, state).await
+    }
+}
+
+fn online(hooks: Hooks, limits: &Limits, meter: Meter) -> Online {
+    let mut context = WasiHttpCtx::new();
+    context.set_field_size_limit(limits.header_bytes);
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles);
+    Online {
+        meter,
+        table,
+        context,
+        hooks,
     }
 }

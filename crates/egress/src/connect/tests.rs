@@ -59,7 +59,7 @@ async fn the_next_address_is_tried_when_one_refuses_and_the_last_error_is_told()
         .await
         .unwrap();
     assert_eq!(remote, listening);
-    match connect(&target, &[refusing, refusing], limit)
+    match connect(&target.host, &[refusing, refusing], limit)
         .await
         .unwrap_err()
     {

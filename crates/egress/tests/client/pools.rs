@@ -1,6 +1,7 @@
 //! Who rides on whose connection.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
 use watchbell_egress::{Bounds, Egress, Error, Phase, Policy, Share, Tls};
@@ -122,15 +123,7 @@ async fn a_client_outlives_the_egress_it_came_from() {
 
 #[tokio::test]
 async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
-    let server = Server::start(|mut stream| async move {
-        read_head(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
-            .await
-            .unwrap();
-        forever().await;
-    })
-    .await;
+    let (server, _) = unfinished().await;
     let share = Share::new(2);
     let session = |share: &Share| {
         let client = server.client().sharing(share);
@@ -152,37 +145,61 @@ async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
     send(&one, &server.url("/")).await.unwrap();
 }
 
+/// Answers with the beginning of a body, and notes what it was asked.
+async fn unfinished() -> (Server, Arc<Mutex<Vec<String>>>) {
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&heads);
+    let server = Server::start(move |mut stream| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let head = read_head(&mut stream).await.unwrap();
+            noted.lock().unwrap().push(head);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
+                .await
+                .unwrap();
+            forever().await;
+        }
+    })
+    .await;
+    (server, heads)
+}
+
 #[tokio::test]
 async fn the_process_has_so_many_sockets_and_the_next_one_waits_for_its_turn() {
-    let server = Server::answering(ok("x")).await;
+    let (server, _) = unfinished().await;
     let egress = Egress::with_sockets(1);
-    let policies = [
-        server.policy(),
-        Policy::new(
-            [server.address.to_string().parse().unwrap()],
-            ["127.0.0.1/32".parse().unwrap()],
-        ),
-    ];
     let bounds = Bounds {
         connect: SHORT,
         ..Bounds::default()
     };
-    let client = |policy: &Policy| egress.client(policy.clone(), &Tls::default()).unwrap();
-    let held = send(&client(&policies[0]).session(bounds), &server.url("/"))
-        .await
-        .unwrap();
-    let session = client(&policies[1]).session(bounds);
+    let client = egress.client(server.policy(), &Tls::default()).unwrap();
+    let session = client.session(bounds);
+    let held = send(&session, &server.url("/")).await.unwrap();
     let error = send(&session, &server.url("/")).await.unwrap_err();
+    let socket = Phase::Socket;
     assert!(
-        matches!(
-            error,
-            Error::TimedOut {
-                phase: Phase::Socket,
-                ..
-            }
-        ),
+        matches!(error, Error::TimedOut { phase, .. } if phase == socket),
         "{error:?}"
     );
     drop(held);
-    get(&session, &server.url("/")).await.unwrap();
+    send(&session, &server.url("/")).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_are_kept_for_later_only_while_most_sockets_are_free() {
+    let (server, heads) = unfinished().await;
+    let egress = Egress::with_sockets(4);
+    let client = egress.client(server.policy(), &Tls::default()).unwrap();
+    let session = client.session(Bounds::default());
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(send(&session, &server.url("/")).await.unwrap());
+    }
+    let heads = heads.lock().unwrap();
+    let closing: Vec<bool> = heads
+        .iter()
+        .map(|head| head.to_lowercase().contains("connection: close"))
+        .collect();
+    assert_eq!(closing, [false, false, false, true]);
 }

@@ -53,7 +53,10 @@ const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 #[tokio::test]
 async fn a_tunnel_is_asked_for_by_name_which_is_not_resolved_here() {
     // What is behind it is no TLS: that the handshake fails there is enough.
-    let behind = Server::answering_once("not TLS").await;
+    let behind = Server::start(|mut stream| async move {
+        let _ = stream.write_all(b"not TLS").await;
+    })
+    .await;
     let (server, heads) = proxy(ESTABLISHED, &behind).await;
     let session = session(&["nowhere.invalid"], &[], &by(&server));
     let error = send(&session, "https://nowhere.invalid/secret")

@@ -50,7 +50,10 @@ impl Guest for Hostile {
 
     fn encode(options: Options, alerts: Vec<Alert>) -> Answer {
         let attack = options.iter().find(|(name, _)| name == "attack");
-        run(attack.map(|(_, value)| value.as_str()).unwrap_or_default(), alerts.len())
+        run(
+            attack.map(|(_, value)| value.as_str()).unwrap_or_default(),
+            alerts.len(),
+        )
     }
 }
 

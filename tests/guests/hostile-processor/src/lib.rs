@@ -42,7 +42,10 @@ impl Guest for Hostile {
 
     fn process(options: Options, alerts: Vec<Alert>) -> Answer {
         let attack = options.iter().find(|(name, _)| name == "attack");
-        run(attack.map(|(_, value)| value.as_str()).unwrap_or_default(), alerts)
+        run(
+            attack.map(|(_, value)| value.as_str()).unwrap_or_default(),
+            alerts,
+        )
     }
 }
 

@@ -52,7 +52,10 @@ pub(crate) fn handle_leak(_: &Config) -> Answer {
 }
 
 pub(crate) fn huge_result(_: &Config) -> Answer {
-    Ok(vec![alert(format!("{{\"x\":\"{}\"}}", "x".repeat(8 << 20)))])
+    Ok(vec![alert(format!(
+        "{{\"x\":\"{}\"}}",
+        "x".repeat(8 << 20)
+    ))])
 }
 
 pub(crate) fn many_results(_: &Config) -> Answer {
@@ -135,7 +138,7 @@ pub(crate) fn forged_headers(_: &Config) -> Answer {
             taken.push(format!("from-list {name}"));
         }
     }
-    say(format!("taken: {}", taken.join(", ")))
+    say(format!("taken: [{}]", taken.join(", ")))
 }
 
 pub(crate) fn header_and_url_injection(_: &Config) -> Answer {
@@ -169,7 +172,7 @@ pub(crate) fn header_and_url_injection(_: &Config) -> Answer {
             taken.push(format!("authority {authority:?}"));
         }
     }
-    say(format!("taken: {}", taken.join(", ")))
+    say(format!("taken: [{}]", taken.join(", ")))
 }
 
 pub(crate) fn wrong_content_length(config: &Config) -> Answer {
@@ -183,7 +186,9 @@ pub(crate) fn wrong_content_length(config: &Config) -> Answer {
         let _ = stream.blocking_write_and_flush(b"0123456789GET /smuggled HTTP/1.1\r\n\r\n");
     }
     let finished = OutgoingBody::finish(body, None);
-    let answer = under_way.map_err(|error| format!("{error:?}")).and_then(|u| wait(&u));
+    let answer = under_way
+        .map_err(|error| format!("{error:?}"))
+        .and_then(|u| wait(&u));
     say(format!(
         "finished: {}, answered: {}",
         finished.is_ok(),
@@ -217,17 +222,24 @@ pub(crate) fn forbidden_addresses(config: &Config) -> Answer {
             },
             Err(error) => format!("{error:?}"),
         };
-        let denied = ["HttpRequestDenied", "HttpRequestUriInvalid", "HttpProtocolError"];
+        let denied = [
+            "HttpRequestDenied",
+            "HttpRequestUriInvalid",
+            "HttpProtocolError",
+        ];
         if !denied.iter().any(|words| told.contains(words)) {
             reached.push(format!("{url}: {told}"));
         }
     }
-    say(format!("not denied: {}", reached.join(", ")))
+    say(format!("not denied: [{}]", reached.join(", ")))
 }
 
 pub(crate) fn state_between_calls(_: &Config) -> Answer {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    say(format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1))
+    say(format!(
+        "call {}",
+        CALLS.fetch_add(1, Ordering::Relaxed) + 1
+    ))
 }
 
 pub(crate) fn second_line(_: &Config) -> Answer {
@@ -235,7 +247,9 @@ pub(crate) fn second_line(_: &Config) -> Answer {
 }
 
 pub(crate) fn other_tenant(_: &Config) -> Answer {
-    Ok(vec![alert("{\"a\":1,\"ten\\u0061nt\":\"other\"}".to_owned())])
+    Ok(vec![alert(
+        "{\"a\":1,\"ten\\u0061nt\":\"other\"}".to_owned(),
+    )])
 }
 
 pub(crate) fn terminal_escapes(_: &Config) -> Answer {
@@ -260,5 +274,7 @@ fn begin(config: &Config) -> FutureIncomingResponse {
 fn wait(under_way: &FutureIncomingResponse) -> Result<IncomingResponse, String> {
     under_way.subscribe().block();
     let answer = under_way.get().and_then(Result::ok);
-    answer.ok_or("no answer")?.map_err(|error| format!("{error:?}"))
+    answer
+        .ok_or("no answer")?
+        .map_err(|error| format!("{error:?}"))
 }

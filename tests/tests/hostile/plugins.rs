@@ -1,0 +1,219 @@
+//! Processors and encoders, which have nothing.
+
+use crate::field::Field;
+use std::sync::LazyLock;
+use std::time::Duration;
+use watchbell::observe::printable;
+use watchbell_sandbox::{Alert, Encoder, Limits, Processor, Severity};
+use watchbell_tests::{HOSTILE_ENCODER, HOSTILE_PROCESSOR};
+
+/// Small enough that each attack ends soon.
+static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
+    memory_bytes: 64 << 20,
+    cpu: Duration::from_millis(300),
+    transfer_bytes: 1 << 20,
+    output_count: 1000,
+    ..Limits::for_plugin()
+});
+
+fn alerts() -> Vec<Alert> {
+    vec![Alert {
+        id: "one".to_owned(),
+        alert_id: None,
+        alert_time: None,
+        last_processed_time: None,
+        severity: Severity::Low,
+        category: None,
+        json: "{}".to_owned(),
+    }]
+}
+
+#[track_caller]
+fn says(text: &str, part: &str) {
+    assert!(text.contains(part), "{part}: {text}");
+}
+
+/// A processor written by hand, since no Rust grows a table: its `process` does it until
+/// it gets no more, and traps.
+const TABLE_GROWTH: &str = r#"
+(module
+  (memory (export "memory") 1)
+  (table $t 1 funcref)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+  (func (export "watchbell:detections/processor@0.1.0#check") (param i32 i32) (result i32)
+    i32.const 16)
+  (func (export "watchbell:detections/processor@0.1.0#process")
+    (param i32 i32 i32 i32) (result i32)
+    (loop $more
+      (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
+    unreachable))
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn table_growth() {
+    let field = Field::new().await;
+    let component = crate::loading::wrap(TABLE_GROWTH, "alert-processor");
+    let processor = Processor::load(&field.runtime.engine, &component).unwrap();
+    let process = move || {
+        let processor = processor.clone();
+        async move { processor.process(&Vec::new(), &alerts(), &LIMITS).await }
+    };
+    let outcome = field.withstand("table_growth", process).await;
+    let text = outcome.unwrap_err().to_string();
+    says(&text, "table elements: 20000 (limits.max_table_elements)");
+}
+
+mod processor {
+    use super::*;
+
+    include!("../../guests/hostile-processor/attacks.rs");
+
+    macro_rules! suite {
+        ($($name:ident,)*) => {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let field = Field::new().await;
+                    contained::$name(&attack(&field, stringify!($name)).await);
+                }
+            )*
+        };
+    }
+
+    attacks!(suite);
+
+    /// What a person would be told.
+    async fn attack(field: &Field, name: &str) -> String {
+        let processor = Processor::load(&field.runtime.engine, HOSTILE_PROCESSOR).unwrap();
+        let options = vec![("attack".to_owned(), name.to_owned())];
+        let process = move || {
+            let (processor, options) = (processor.clone(), options.clone());
+            async move { processor.process(&options, &alerts(), &LIMITS).await }
+        };
+        let outcome = field.withstand(name, process).await;
+        match outcome {
+            Ok(Ok(alerts)) => alerts.into_iter().map(|alert| alert.json).collect(),
+            Ok(Err(error)) => printable(&format!("{error:?}")),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    mod contained {
+        use super::says;
+
+        pub(super) fn endless_loop(text: &str) {
+            says(text, "CPU time: 300ms (limits.max_cpu_secs)");
+        }
+
+        pub(super) fn endless_recursion(text: &str) {
+            says(text, "limit on stack: 1 MiB");
+        }
+
+        pub(super) fn memory_growth(text: &str) {
+            says(text, "memory: 67108864 bytes (limits.max_memory_bytes)");
+        }
+
+        pub(super) fn huge_result(text: &str) {
+            says(text, "1048576 bytes (limits.max_output_bytes)");
+        }
+
+        pub(super) fn many_results(text: &str) {
+            says(text, "in one result: 1000 (limits.max_output_count)");
+        }
+
+        pub(super) fn huge_error(text: &str) {
+            says(text, "1048576 bytes (limits.max_output_bytes)");
+        }
+
+        pub(super) fn panic(text: &str) {
+            says(text, "the plugin trapped");
+        }
+
+        pub(super) fn state_between_calls(text: &str) {
+            says(text, "call 1\"");
+        }
+
+        pub(super) fn second_line(text: &str) {
+            says(text, "not one object on one line");
+        }
+
+        /// The sandbox knows no tenants; the pipeline, which does, refuses it:
+        /// `a_plugin_cannot_say_whose_an_alert_is` in the host's own tests.
+        pub(super) fn other_tenant(text: &str) {
+            says(text, "ten\\u0061nt");
+        }
+
+        pub(super) fn terminal_escapes(text: &str) {
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+    }
+}
+
+mod encoder {
+    use super::*;
+
+    include!("../../guests/hostile-encoder/attacks.rs");
+
+    macro_rules! suite {
+        ($($name:ident,)*) => {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let field = Field::new().await;
+                    contained::$name(&attack(&field, stringify!($name)).await);
+                }
+            )*
+        };
+    }
+
+    attacks!(suite);
+
+    /// What a person would be told.
+    async fn attack(field: &Field, name: &str) -> String {
+        let encoder = Encoder::load(&field.runtime.engine, HOSTILE_ENCODER).unwrap();
+        let options = vec![("attack".to_owned(), name.to_owned())];
+        let format = encoder.describe(&options, &LIMITS).await.unwrap().unwrap();
+        let encode = move || {
+            let (encoder, options, format) = (encoder.clone(), options.clone(), format.clone());
+            async move { encoder.encode(&options, &format, &alerts(), &LIMITS).await }
+        };
+        let outcome = field.withstand(name, encode).await;
+        match outcome {
+            Ok(Ok(events)) => panic!("{} events", events.len()),
+            Ok(Err(error)) => printable(&format!("{error:?}")),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    mod contained {
+        use super::says;
+
+        pub(super) fn endless_loop(text: &str) {
+            says(text, "CPU time: 300ms (limits.max_cpu_secs)");
+        }
+
+        pub(super) fn memory_growth(text: &str) {
+            says(text, "memory: 67108864 bytes (limits.max_memory_bytes)");
+        }
+
+        pub(super) fn huge_result(text: &str) {
+            says(text, "1048576 bytes (limits.max_output_bytes)");
+        }
+
+        pub(super) fn second_line(text: &str) {
+            says(text, "event 0 holds the format's separator");
+        }
+
+        pub(super) fn unclosed_quote(text: &str) {
+            says(text, "event 0 opens a quote and does not close it");
+        }
+
+        pub(super) fn too_few_events(text: &str) {
+            says(text, "0 events for 1 alerts");
+        }
+
+        pub(super) fn terminal_escapes(text: &str) {
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+    }
+}

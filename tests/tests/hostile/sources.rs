@@ -1,0 +1,275 @@
+//! Sources, which have the network.
+
+use crate::field::Field;
+use std::time::Duration;
+use watchbell::schedule::{PullError, Window};
+use watchbell_tests::server::{Server, Step};
+
+include!("../../guests/hostile-source/attacks.rs");
+
+macro_rules! suite {
+    ($($name:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                contained::$name(Field::new().await).await;
+            }
+        )*
+    };
+}
+
+attacks!(suite);
+
+/// Attacks through a source, with settings; the error's words, or how many alerts.
+async fn attack(field: &Field, name: &str, url: &str, settings: &str) -> Result<usize, PullError> {
+    let attacker = field.attacker(name, url, settings);
+    let poll = move || {
+        let attacker = attacker.clone();
+        async move { attacker.poll(&Window::Ago("PT1M".to_owned())).await }
+    };
+    let polled = field.withstand(name, poll).await;
+    polled.map(|pulled| pulled.alerts.len())
+}
+
+/// The same against the service that the other tenant asks.
+async fn told(field: &Field, name: &str, settings: &str) -> String {
+    let outcome = attack(field, name, &field.url(), settings).await;
+    outcome.unwrap_err().to_string()
+}
+
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// What contains each attack.
+mod contained {
+    use super::*;
+
+    pub(super) async fn endless_loop(field: Field) {
+        let text = told(&field, "endless_loop", "limits.max_cpu_secs = 0.3").await;
+        says(&text, &["CPU time: 300ms (limits.max_cpu_secs)"]);
+    }
+
+    pub(super) async fn endless_recursion(field: Field) {
+        let text = told(&field, "endless_recursion", "").await;
+        says(&text, &["limit on stack: 1 MiB"]);
+    }
+
+    pub(super) async fn memory_growth(field: Field) {
+        let text = told(
+            &field,
+            "memory_growth",
+            "limits.max_memory_bytes = \"64 MiB\"",
+        )
+        .await;
+        says(&text, &["memory: 67108864 bytes (limits.max_memory_bytes)"]);
+    }
+
+    pub(super) async fn handle_leak(field: Field) {
+        let text = told(&field, "handle_leak", "").await;
+        says(&text, &["handles: 1000 (limits.max_handles)"]);
+    }
+
+    pub(super) async fn huge_result(field: Field) {
+        let text = told(&field, "huge_result", "limits.max_output_bytes = \"1 MiB\"").await;
+        says(&text, &["1048576 bytes (limits.max_output_bytes)"]);
+    }
+
+    pub(super) async fn many_results(field: Field) {
+        let text = told(&field, "many_results", "limits.max_output_count = 1000").await;
+        says(&text, &["in one result: 1000 (limits.max_output_count)"]);
+    }
+
+    pub(super) async fn huge_error(field: Field) {
+        let settings =
+            |bytes| format!("options.bytes = \"{bytes}\"\nlimits.max_output_bytes = \"1 MiB\"");
+        let text = told(&field, "huge_error", &settings(8 << 20)).await;
+        says(&text, &["1048576 bytes (limits.max_output_bytes)"]);
+        let text = told(&field, "huge_error", &settings(1 << 19)).await;
+        assert!(
+            text.starts_with("xxx") && text.len() < 2000,
+            "{}",
+            text.len()
+        );
+    }
+
+    pub(super) async fn panic(field: Field) {
+        let text = told(&field, "panic", "").await;
+        says(&text, &["the plugin trapped"]);
+    }
+
+    pub(super) async fn trap_in_a_request(field: Field) {
+        let text = told(&field, "trap_in_a_request", "").await;
+        says(&text, &["the plugin trapped"]);
+    }
+
+    pub(super) async fn request_held_open(field: Field) {
+        let server = Server::start(vec![Step::Wait(Duration::from_secs(600))]).await;
+        let settings = "limits.max_wall_secs = 0.3\nlimits.max_cpu_secs = 0.2";
+        let outcome = attack(&field, "request_held_open", &server.url(), settings).await;
+        says(
+            &outcome.unwrap_err().to_string(),
+            &["wall time: 500ms (limits.max_wall_secs)"],
+        );
+    }
+
+    pub(super) async fn body_never_read(field: Field) {
+        let some = Step::SayForEver(vec![b'x'; 1 << 16]);
+        let head = Step::Say(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n".to_vec());
+        let server = Server::start(vec![head, some]).await;
+        let outcome = attack(&field, "body_never_read", &server.url(), "").await;
+        says(&outcome.unwrap_err().to_string(), &["not read"]);
+        // What was in buffers when the instance was dropped is all that ever came.
+        let sent = server.sent();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(server.sent(), sent, "the connections were closed");
+    }
+
+    pub(super) async fn thousands_of_requests(field: Field) {
+        let text = told(&field, "thousands_of_requests", "").await;
+        says(&text, &["handles: 1000 (limits.max_handles)"]);
+        let server = Server::start(vec![Step::Wait(Duration::from_millis(200))]).await;
+        let settings = "limits.max_handles = 100000\nlimits.max_connections = 5";
+        let outcome = attack(&field, "thousands_of_requests", &server.url(), settings).await;
+        let text = outcome.unwrap_err().to_string();
+        says(&text, &["refused: 3000"]);
+        assert!(
+            server.requests().len() <= 5 * 20,
+            "{}",
+            server.requests().len()
+        );
+    }
+
+    pub(super) async fn forged_headers(field: Field) {
+        let text = told(&field, "forged_headers", "").await;
+        assert_eq!(text, "taken: []");
+    }
+
+    pub(super) async fn header_and_url_injection(field: Field) {
+        let text = told(&field, "header_and_url_injection", "").await;
+        assert_eq!(text, "taken: []");
+    }
+
+    pub(super) async fn wrong_content_length(field: Field) {
+        let server = Server::answering("200 OK", "", "[]").await;
+        let outcome = attack(&field, "wrong_content_length", &server.url(), "").await;
+        says(&outcome.unwrap_err().to_string(), &["finished: false"]);
+        for request in server.requests() {
+            assert!(!request.contains("smuggled"), "{request}");
+        }
+    }
+
+    pub(super) async fn forbidden_addresses(field: Field) {
+        // Each as the guest asks for it, from under a policy for another host …
+        let urls = LITERALS
+            .iter()
+            .chain(&NAMES)
+            .map(|host| format!("https://{host}/"));
+        let odd = [
+            "http://127.0.0.1/",
+            "ftp://127.0.0.1/",
+            "https://127.0.0.1:0/",
+        ];
+        let urls: Vec<String> = urls.chain(odd.map(str::to_owned)).collect();
+        let settings = format!("options.urls = \"{}\"", urls.join(" "));
+        let text = told(&field, "forbidden_addresses", &settings).await;
+        says(&text, &["not denied: []"]);
+        // … and each as the operator's own endpoint, where the address is what counts.
+        for host in LITERALS {
+            let url = format!("https://{host}");
+            let settings =
+                format!("options.urls = \"{url}/api/alerts\"\negress.allow_addresses = []");
+            let attacker = field.attacker("forbidden_addresses", &url, &settings);
+            let polled = attacker.poll(&Window::Ago("PT1M".to_owned())).await;
+            let text = polled.unwrap_err().to_string();
+            assert!(text.starts_with("not denied: []"), "{host}: {text}");
+        }
+    }
+
+    pub(super) async fn state_between_calls(field: Field) {
+        let text = told(&field, "state_between_calls", "").await;
+        assert_eq!(text, "call 1");
+    }
+
+    pub(super) async fn second_line(field: Field) {
+        let text = told(&field, "second_line", "").await;
+        says(&text, &["broke the contract", "not one object on one line"]);
+    }
+
+    pub(super) async fn other_tenant(field: Field) {
+        let text = told(&field, "other_tenant", "").await;
+        says(&text, &["broke the contract", "tenant"]);
+    }
+
+    pub(super) async fn terminal_escapes(field: Field) {
+        let text = told(&field, "terminal_escapes", "").await;
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert!(!text.contains('\u{202e}'), "{text:?}");
+        says(&text, &["\\u{1b}]0;owned", "\\r\\n2026"]);
+    }
+}
+
+/// Every kind of address that nobody should reach, in one spelling or more.
+const LITERALS: [&str; 46] = [
+    "127.0.0.1",
+    "2130706433",
+    "0x7f.1",
+    "0177.0.0.1",
+    "127.1",
+    "0.0.0.0",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "100.64.0.1",
+    "169.254.0.1",
+    "169.254.169.254",
+    "168.63.129.16",
+    "100.100.100.200",
+    "192.0.0.1",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[::]",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::127.0.0.1]",
+    "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::7f00:1]",
+    "[100::1]",
+    "[2001::1]",
+    "[2001:1::1]",
+    "[2001:db8::1]",
+    "[2002:7f00:1::]",
+    "[3fff::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
+    "[fd20:ce::254]",
+    "[fe80::1]",
+    "[fec0::1]",
+    "[ff02::1]",
+    "[4000::1]",
+    "169.254.170.2",
+    "[fd00:ec2::23]",
+];
+
+/// Names that lead there, or are written so that some would read them as others do not.
+const NAMES: [&str; 8] = [
+    "localhost",
+    "metadata.google.internal",
+    "instance-data",
+    "metadata",
+    "127.0.0.1.",
+    "１２７.0.0.1",
+    "%31%32%37.0.0.1",
+    "[fe80::1%25eth0]",
+];
