@@ -2,6 +2,7 @@
 
 use crate::served::{Served, Window};
 use crate::side::{ServiceArgs, Side};
+use crate::usage::Usage;
 use crate::{Native, Spread};
 use anyhow::{Context, Result, ensure};
 use std::fmt::Write as _;
@@ -108,22 +109,14 @@ fn lines(path: &Path) -> Result<usize> {
 fn timed(command: &mut Command) -> Result<(f64, u64)> {
     let start = Instant::now();
     let mut child = command.stdin(Stdio::null()).spawn()?;
-    let status = format!("/proc/{}/status", child.id());
+    let usage = Usage::of(child.id());
     let mut memory = 0;
     loop {
         if let Some(end) = child.try_wait()? {
             ensure!(end.success(), "{command:?}: {end}");
             return Ok((start.elapsed().as_secs_f64(), memory));
         }
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let held = text.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .parse()
-                .ok()
-        });
-        memory = memory.max(held.unwrap_or(0));
+        memory = memory.max(usage.peak().unwrap_or(0));
         std::thread::sleep(Duration::from_millis(20));
     }
 }

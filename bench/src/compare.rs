@@ -42,6 +42,12 @@ pub struct Small {
     pub native: Spread,
     /// Ours by native, of each pair.
     pub ratio: Spread,
+    /// Microseconds of processor time of one poll.
+    pub our_processor: Spread,
+    /// Microseconds of processor time of one poll.
+    pub native_processor: Spread,
+    /// Ours by native, of each pair.
+    pub processor_ratio: Spread,
 }
 
 /// Pulls `detections` in turn: ours, native, nobody.
@@ -57,8 +63,8 @@ pub fn large(ours: &mut Worker, native: &mut Worker, detections: u32, pairs: u32
         (Vec::new(), Vec::new(), Vec::new());
     let mut bytes = 0;
     for _ in 0..pairs {
-        our_times.push(millis(ours.pull(&window, 1, detections)?));
-        native_times.push(millis(native.pull(&window, 1, detections)?));
+        our_times.push(millis(ours.pull(&window, 1, detections)?.wall));
+        native_times.push(millis(native.pull(&window, 1, detections)?.wall));
         let (took, length) = native.discard(&window)?;
         simulator_times.push(millis(took));
         bytes = length;
@@ -90,14 +96,23 @@ pub fn small(
     let window = Window::of(detections)?;
     ours.pull(&window, polls, detections)?;
     native.pull(&window, polls, detections)?;
+    let micros = |time| millis(time) * 1000.0;
     let (mut our_times, mut native_times) = (Vec::new(), Vec::new());
+    let (mut our_processor, mut native_processor) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
-        our_times.push(millis(ours.pull(&window, polls, detections)?) * 1000.0);
-        native_times.push(millis(native.pull(&window, polls, detections)?) * 1000.0);
+        let took = ours.pull(&window, polls, detections)?;
+        our_times.push(micros(took.wall));
+        our_processor.push(micros(took.processor));
+        let took = native.pull(&window, polls, detections)?;
+        native_times.push(micros(took.wall));
+        native_processor.push(micros(took.processor));
     }
     Ok(Small {
         detections,
         polls,
+        processor_ratio: ratios(&our_processor, &native_processor),
+        our_processor: Spread::of(our_processor),
+        native_processor: Spread::of(native_processor),
         ratio: ratios(&our_times, &native_times),
         ours: Spread::of(our_times),
         native: Spread::of(native_times),

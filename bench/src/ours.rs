@@ -2,8 +2,8 @@
 //! use it, with its sandbox, its egress policy and its checks.
 
 use crate::served::Window;
-use crate::side::{ServiceArgs, Side};
-use anyhow::{Context, Result};
+use crate::side::{Created, ServiceArgs, Side};
+use anyhow::{Context, Result, anyhow};
 use chrono::DateTime;
 use std::io::Write;
 use std::path::Path;
@@ -12,16 +12,28 @@ use watchbell::config::{At, Document, Name, Node, Value};
 use watchbell::schedule::{self, Puller, Runtime};
 use watchbell_components::DEFENDER;
 use watchbell_egress::{Bounds, Client, Policy, Tls};
+use watchbell_guest_build::component_of;
 use watchbell_sandbox::{Limits, Pool, Source};
 
 /// What 100,000 detections need; the host's own default is a third of it.
 const MAX_RESPONSE: &str = "1GiB";
 const NAME: &str = "bench";
 
+/// A source with nothing in it: what an instance costs anyway.
+const EMPTY: &str = r#"
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+  (func (export "watchbell:detections/source@0.1.0#authenticate")
+    (param i32) (result i32) unreachable)
+  (func (export "watchbell:detections/source@0.1.0#poll") (param i32) (result i32) unreachable))
+"#;
+
 /// A puller on a warm host.
 pub struct Ours {
     puller: Puller,
     component: Source,
+    empty: Source,
     /// Reaches nothing: for instances that are made and dropped.
     nobody: Client,
 }
@@ -35,12 +47,15 @@ impl Ours {
         let runtime = Runtime::start(Pool::Service(2), Some(data_dir))?;
         let puller = Puller::new(&runtime, settings(service)?)?;
         let component = Source::load(&runtime.engine, DEFENDER)?;
+        let empty = component_of(EMPTY, "defender-source").map_err(|e| anyhow!("{e}"))?;
+        let empty = Source::load(&runtime.engine, &empty)?;
         let nobody = runtime
             .egress
             .client(Policy::new([], []), &Tls::default())?;
         Ok(Self {
             puller,
             component,
+            empty,
             nobody,
         })
     }
@@ -81,15 +96,21 @@ impl Side for Ours {
         Ok(pulled.alerts.len())
     }
 
-    async fn create(&self, times: usize) -> Result<Vec<u64>> {
+    async fn create(&self, times: usize) -> Result<Created> {
         let limits = Limits::for_source(Bounds::default().response_bytes, Bounds::default().total);
-        let mut each = Vec::with_capacity(times);
+        let mut created = Created::default();
         for _ in 0..times {
-            let session = self.nobody.session(Bounds::default());
-            let start = Instant::now();
-            self.component.create(session, &limits).await?;
-            each.push(u64::try_from(start.elapsed().as_nanos()).context("a clock that leaps")?);
+            for (component, each) in [
+                (&self.component, &mut created.source),
+                (&self.empty, &mut created.empty),
+            ] {
+                let session = self.nobody.session(Bounds::default());
+                let start = Instant::now();
+                component.create(session, &limits).await?;
+                let took = start.elapsed().as_nanos();
+                each.push(u64::try_from(took).context("a clock that leaps")?);
+            }
         }
-        Ok(each)
+        Ok(created)
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::compare::{Large, Small};
 use crate::first_byte::FirstByte;
+use crate::side::Created;
 use crate::spread::{Spread, percentile};
 use std::io::{self, Write};
 
@@ -15,8 +16,8 @@ pub struct Report {
     pub large: Large,
     /// A small poll.
     pub small: Small,
-    /// Nanoseconds that each creation of an instance took, in ascending order.
-    pub created: Vec<u64>,
+    /// Creations of instances, each list in ascending order.
+    pub created: Created,
     /// From start to first byte.
     pub first_byte: FirstByte,
 }
@@ -63,15 +64,24 @@ impl Report {
         line(out, "ours", "us", small.ours, 0)?;
         line(out, "native, keep-alive", "us", small.native, 0)?;
         barred(out, "ours / native", small.ratio, "at most 2.00")?;
+        line(out, "ours, processor", "us", small.our_processor, 0)?;
+        line(out, "native, processor", "us", small.native_processor, 0)?;
+        writeln!(out, "  {:<24}{:.2}", "ours / native", small.processor_ratio)?;
 
         writeln!(
             out,
-            "\ncreation of a source instance, {} times",
-            created.len()
+            "\ncreation of a source instance beside an empty one's, {} times",
+            created.source.len()
         )?;
-        for percent in [50, 99] {
-            let micros = Spread::of([nanos_as_micros(percentile(created, percent))]).median;
-            writeln!(out, "  {:<24}{micros:>9.1} us", format!("p{percent}"))?;
+        for (percent, bar) in [(50, "2.0"), (99, "4.0")] {
+            let micros = |each: &[u64]| nanos_as_micros(percentile(each, percent));
+            let (source, empty) = (micros(&created.source), micros(&created.empty));
+            writeln!(
+                out,
+                "  {:<24}{source:>9.1} us, empty {empty:.1} us, ratio {:.2}   bar: at most {bar}",
+                format!("p{percent}"),
+                source / empty
+            )?;
         }
 
         writeln!(
@@ -139,6 +149,9 @@ mod tests {
             ours: one(300.0),
             native: one(200.0),
             ratio: one(1.5),
+            our_processor: one(310.0),
+            native_processor: one(210.0),
+            processor_ratio: one(1.48),
         };
         let first_byte = FirstByte {
             ours: one(30.0),
@@ -149,7 +162,10 @@ mod tests {
         Report {
             large,
             small,
-            created: vec![7_400, 15_000],
+            created: Created {
+                source: vec![7_400, 15_000],
+                empty: vec![3_700, 10_000],
+            },
             first_byte,
         }
         .write(&mut out)
@@ -171,7 +187,7 @@ mod tests {
             "1.50   (1.50 .. 1.50)   bar: at most 2.00",
             "5.0   (5.0 .. 5.0)   bar: at most 10.0",
             "300 MiB ours, 500 MiB native",
-            "p99                          15.0 us",
+            "p99                          15.0 us, empty 10.0 us, ratio 1.50   bar: at most 4.0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -3,8 +3,8 @@
 //! Commands and answers are lines of JSON over stdin and stdout. The side takes the
 //! time itself, so that neither the pipe nor the other process is in it.
 
-use crate::memory::peak_memory;
 use crate::served::Window;
+use crate::usage::Usage;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
 /// What both sides buffer before they write.
@@ -51,10 +51,19 @@ pub trait Side {
         async { bail!("this side throws nothing away") }
     }
 
-    /// Creates that many instances of the source; nanoseconds of each.
-    fn create(&self, _: usize) -> impl Future<Output = Result<Vec<u64>>> {
+    /// Creates that many instances of the source and of an empty component, in turn.
+    fn create(&self, _: usize) -> impl Future<Output = Result<Created>> {
         async { bail!("this side has no instances") }
     }
+}
+
+/// Nanoseconds that each creation took.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Created {
+    /// Of the bundled source.
+    pub source: Vec<u64>,
+    /// Of a component of the same world with nothing in it.
+    pub empty: Vec<u64>,
 }
 
 /// What a side is told to do.
@@ -84,11 +93,13 @@ pub enum Answer {
     Took {
         /// For all of it together.
         nanoseconds: u64,
+        /// Nanoseconds of processor time in the same.
+        processor: u64,
         /// Detections, or bytes.
         amount: usize,
     },
-    /// Nanoseconds that each creation took, in ascending order.
-    Created(Vec<u64>),
+    /// Each list in ascending order.
+    Created(Created),
     /// KiB.
     Memory(u64),
     /// Why it could not.
@@ -121,16 +132,17 @@ async fn execute(side: &impl Side, command: Command) -> Result<Answer> {
             file,
         } => pull(side, &window, times, &file).await?,
         Command::Discard(window) => {
-            let start = Instant::now();
+            let start = Start::now()?;
             let amount = side.discard(&window).await?;
-            took(start, amount)
+            start.took(amount)?
         }
         Command::Create(times) => {
-            let mut each = side.create(times).await?;
-            each.sort_unstable();
-            Answer::Created(each)
+            let mut created = side.create(times).await?;
+            created.source.sort_unstable();
+            created.empty.sort_unstable();
+            Answer::Created(created)
         }
-        Command::Memory => Answer::Memory(peak_memory()?),
+        Command::Memory => Answer::Memory(Usage::own().peak()?),
     })
 }
 
@@ -139,7 +151,7 @@ async fn pull(side: &impl Side, window: &Window, times: usize, file: &Path) -> R
     if file.exists() {
         fs::remove_file(file)?;
     }
-    let start = Instant::now();
+    let start = Start::now()?;
     let mut out = BufWriter::with_capacity(BUFFER, File::create(file)?);
     let mut amount = 0;
     for _ in 0..times {
@@ -147,12 +159,32 @@ async fn pull(side: &impl Side, window: &Window, times: usize, file: &Path) -> R
         out.flush()?;
     }
     drop(out);
-    Ok(took(start, amount))
+    start.took(amount)
 }
 
-fn took(start: Instant, amount: usize) -> Answer {
-    Answer::Took {
-        nanoseconds: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-        amount,
+/// When something began, and the processor time until then.
+struct Start {
+    at: Instant,
+    processor: Duration,
+}
+
+impl Start {
+    fn now() -> Result<Self> {
+        Ok(Self {
+            processor: Usage::own().processor()?,
+            at: Instant::now(),
+        })
     }
+
+    fn took(self, amount: usize) -> Result<Answer> {
+        Ok(Answer::Took {
+            nanoseconds: nanos(self.at.elapsed()),
+            processor: nanos(Usage::own().processor()?.saturating_sub(self.processor)),
+            amount,
+        })
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! The other processes, from the bench's side: started, told what to do, ended.
 
 use crate::served::{Served, Window};
-use crate::side::{Answer, Command};
+use crate::side::{Answer, Command, Created};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -80,6 +80,15 @@ impl SimulatorProcess {
     }
 }
 
+/// How long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Took {
+    /// By the clock.
+    pub wall: Duration,
+    /// On the processor.
+    pub processor: Duration,
+}
+
 /// One side as a process, warm between commands.
 pub struct Worker {
     process: Process,
@@ -98,11 +107,11 @@ impl Worker {
         })
     }
 
-    /// Pulls a window `times` times; the time for one.
+    /// Pulls a window `times` times; the time and the processor time for one.
     ///
     /// # Errors
     /// When it fails, or brought other than `expected` detections each time.
-    pub fn pull(&mut self, window: &Window, times: u32, expected: u32) -> Result<Duration> {
+    pub fn pull(&mut self, window: &Window, times: u32, expected: u32) -> Result<Took> {
         let (once, repeats) = (usize::try_from(expected)?, usize::try_from(times)?);
         let command = Command::Pull {
             window: window.clone(),
@@ -116,7 +125,10 @@ impl Worker {
                 once * repeats
             );
         }
-        Ok(took / times)
+        Ok(Took {
+            wall: took.wall / times,
+            processor: took.processor / times,
+        })
     }
 
     /// Asks for a window and throws the answer away: the time, and the bytes.
@@ -124,14 +136,15 @@ impl Worker {
     /// # Errors
     /// When it fails.
     pub fn discard(&mut self, window: &Window) -> Result<(Duration, usize)> {
-        self.timed(&Command::Discard(window.clone()))
+        let (took, bytes) = self.timed(&Command::Discard(window.clone()))?;
+        Ok((took.wall, bytes))
     }
 
     /// Creates instances; nanoseconds of each, in ascending order.
     ///
     /// # Errors
     /// When it fails.
-    pub fn create(&mut self, times: usize) -> Result<Vec<u64>> {
+    pub fn create(&mut self, times: usize) -> Result<Created> {
         match self.tell(&Command::Create(times))? {
             Answer::Created(each) => Ok(each),
             other => bail!("unexpected answer {other:?}"),
@@ -149,12 +162,19 @@ impl Worker {
         }
     }
 
-    fn timed(&mut self, command: &Command) -> Result<(Duration, usize)> {
+    fn timed(&mut self, command: &Command) -> Result<(Took, usize)> {
         match self.tell(command)? {
             Answer::Took {
                 nanoseconds,
+                processor,
                 amount,
-            } => Ok((Duration::from_nanos(nanoseconds), amount)),
+            } => {
+                let took = Took {
+                    wall: Duration::from_nanos(nanoseconds),
+                    processor: Duration::from_nanos(processor),
+                };
+                Ok((took, amount))
+            }
             other => bail!("unexpected answer {other:?}"),
         }
     }

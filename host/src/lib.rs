@@ -14,6 +14,6 @@ pub mod sinks;
 mod stamp;
 
 pub use secret::{
-    Credential, MAX_SECRET_BYTES, Secret, SecretError, SecretFileError, SecretRef, SecretSettings,
-    Secrets,
+    Consent, Credential, MAX_SECRET_BYTES, SealError, Secret, SecretError, SecretFileError,
+    SecretRef, SecretSettings, Secrets,
 };

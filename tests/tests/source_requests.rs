@@ -246,17 +246,11 @@ async fn credentials_are_checked_before_anything_is_sent() {
         }
     };
     let text = || "x".to_owned();
-    let later: [Credentials; 3] = [
+    let later: [Credentials; 2] = [
         Credentials::ClientAssertion(ClientAssertion {
             tenant_id: text(),
             client_id: text(),
             assertion: text(),
-        }),
-        Credentials::RefreshToken(RefreshToken {
-            tenant_id: text(),
-            client_id: text(),
-            secret: None,
-            refresh_token: text(),
         }),
         Credentials::AuthorizationCode(AuthorizationCode {
             tenant_id: text(),
@@ -366,5 +360,57 @@ async fn a_slow_login_service_is_timed_out_at_the_token_stage() {
     assert!(
         matches!(&error, Error::TimedOut(f) if f.stage == watchbell_sandbox::contract::Stage::Token),
         "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_renewed_with_and_without_a_secret_and_the_new_one_comes_back() {
+    let body = r#"{"access_token":"a","expires_in":"3599","refresh_token":"MARKED second"}"#;
+    let server = Server::answering("200 OK", "", body).await;
+    for secret in [None, Some("s&cret".to_owned())] {
+        let config = Config {
+            credentials: Credentials::RefreshToken(RefreshToken {
+                tenant_id: "contoso.com".to_owned(),
+                client_id: "app".to_owned(),
+                secret: secret.clone(),
+                refresh_token: "MARKED first+/=".to_owned(),
+            }),
+            ..at(&server.url())
+        };
+        let token = authenticate(&config).await.unwrap();
+        assert_eq!(token.refresh_token.as_deref(), Some("MARKED second"));
+        let sent = server.requests().pop().unwrap();
+        assert!(sent.contains("grant_type=refresh_token&"), "{sent}");
+        assert!(
+            sent.contains("&refresh_token=MARKED%20first%2B%2F%3D"),
+            "{sent}"
+        );
+        assert_eq!(
+            sent.contains("&client_secret=s%26cret"),
+            secret.is_some(),
+            "{sent}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_the_service_repeats_is_struck_out() {
+    let body = r#"{"error":"invalid_grant","error_description":"AADSTS70000: MARKED+first and MARKED%2Bfirst","error_codes":[70000]}"#;
+    let server = Server::answering("400 Bad Request", "", body).await;
+    let config = Config {
+        credentials: Credentials::RefreshToken(RefreshToken {
+            tenant_id: "contoso.com".to_owned(),
+            client_id: "app".to_owned(),
+            secret: None,
+            refresh_token: "MARKED+first".to_owned(),
+        }),
+        ..at(&server.url())
+    };
+    let error = authenticate(&config).await.unwrap_err();
+    let text = format!("{error:?}");
+    assert!(matches!(error, Error::Unauthorized(_)), "{text}");
+    assert!(
+        text.contains("*** and ***") && !text.contains("MARKED"),
+        "{text}"
     );
 }

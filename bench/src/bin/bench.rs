@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use watchbell_bench::{
-    Report, Served, SimulatorProcess, Window, Worker, backlog, first_byte, large, small,
+    Report, Served, SimulatorProcess, Window, Worker, backlog, first_byte, fleet, held, large,
+    small,
 };
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
@@ -27,6 +28,15 @@ struct Arguments {
     /// Only a backlog of that many detections, through the ledger to a file on disk.
     #[arg(long, value_name = "DETECTIONS")]
     backlog: Option<u32>,
+    /// Only that many tenants in one process, without and with failing ones among them.
+    #[arg(long, value_name = "TENANTS", conflicts_with = "backlog")]
+    tenants: Option<u32>,
+    /// How many of the tenants fail. Default: a tenth.
+    #[arg(long, value_name = "TENANTS", requires = "tenants")]
+    failing: Option<u32>,
+    /// How long the tenants are polled.
+    #[arg(long, default_value_t = 10, requires = "tenants")]
+    minutes: u32,
     /// The `watchbell` program. Default: the one beside this.
     #[arg(long)]
     watchbell: Option<PathBuf>,
@@ -74,6 +84,18 @@ fn main() -> Result<()> {
         let sizes = (total, arguments.pairs.min(3));
         let measured = backlog(&here, &watchbell, &simulator.served, folder.path(), sizes)?;
         return Ok(write!(io::stdout(), "{measured}")?);
+    }
+    if let Some(tenants) = arguments.tenants {
+        let failing = arguments.failing.unwrap_or(tenants / 10);
+        for failing in [0, failing] {
+            let measured = fleet(&here, &watchbell, (tenants, failing, arguments.minutes))?;
+            write!(io::stdout(), "{measured}")?;
+        }
+        return Ok(write!(
+            io::stdout(),
+            "{}",
+            held(&here, &watchbell, tenants)?
+        )?);
     }
     let report = measure(&here, &watchbell, &sizes)?;
     Ok(report.write(&mut io::stdout())?)

@@ -253,4 +253,4 @@ fn low32(bits: u128) -> Ipv4Addr {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

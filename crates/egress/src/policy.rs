@@ -255,4 +255,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -126,6 +126,40 @@ fn wrap(module: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(encoder.validate(true).module(&bytes)?.encode()?)
 }
 
+/// A core module in text as a component of one of the contract's worlds: for components
+/// that no compiler would make.
+///
+/// # Errors
+/// When the text is no module, or not of that world.
+pub fn component_of(module: &str, world: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    component_beside(module, world, None)
+}
+
+/// The same for the world in `beside`, WIT of a package of its own that may include the
+/// contract's worlds.
+///
+/// # Errors
+/// When the text is no module, or not of that world.
+pub fn component_beside(
+    module: &str,
+    world: &str,
+    beside: Option<&str>,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut module = wat::parse_str(module)?;
+    let mut resolve = wit_parser::Resolve::default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (contract, _) = resolve.push_dir(folder)?;
+    let package = match beside {
+        Some(text) => resolve.push_str("beside.wit", text)?,
+        None => contract,
+    };
+    let world = resolve.select_world(&[package], Some(world))?;
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false)?;
+    let mut encoder = wit_component::ComponentEncoder::default();
+    Ok(encoder.validate(true).module(&module)?.encode()?)
+}
+
 fn var(name: &str) -> Result<String, Box<dyn Error>> {
     env::var(name).map_err(|e| format!("{name}: {e}").into())
 }

@@ -57,7 +57,6 @@ fn measure(
     let reader = Reader {
         name: "sink".to_owned(),
         sources: sources.clone(),
-        parted: false,
     };
     ledger.register(&[reader], &[])?;
     let done = AtomicBool::new(false);

@@ -9,8 +9,6 @@ pub struct Reader {
     pub name: String,
     /// The sources that it takes.
     pub sources: Vec<String>,
-    /// Whether it takes each tenant by itself, with a position for each.
-    pub parted: bool,
 }
 
 /// Which part of a reader: none for one that takes all tenants in one row, else the

@@ -104,6 +104,12 @@ impl Running {
         self.state.generation.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The refresh token that is good now: a user's consent. Using it replaces it.
+    pub fn refresh_token(&self) -> String {
+        let used = self.state.refreshed.load(Ordering::Relaxed);
+        crate::token::refresh_token(self.state.config.seed, used)
+    }
+
     /// Counts since the start.
     pub fn stats(&self) -> Stats {
         self.state.stats()

@@ -23,6 +23,8 @@ pub(crate) struct State {
     faults: Mutex<Vec<Armed>>,
     draws: AtomicU64,
     /// Counts up when all tokens are voided.
+    /// Refresh tokens used so far; each replaces the last.
+    pub(crate) refreshed: AtomicU64,
     pub(crate) generation: AtomicU64,
     pub(crate) counters: Counters,
     exchanges: Mutex<VecDeque<Exchange>>,
@@ -94,6 +96,7 @@ impl State {
             faults: Mutex::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            refreshed: AtomicU64::new(0),
             counters: Counters::default(),
             exchanges: Mutex::default(),
             served: Mutex::default(),

@@ -53,16 +53,32 @@ pub(crate) struct Ask<'a> {
 
 /// The answer to a request for a token.
 pub(crate) fn issue(state: &State, ask: &Ask<'_>, id: &str, now: i64) -> Answer {
-    match granted(&state.config, ask) {
-        Ok((client, resource)) => refusal::json(
+    match granted(state, ask) {
+        Ok(grant) => refusal::json(
             StatusCode::OK,
-            &token(state, client, &resource, ask.tenant, now / SECOND),
+            &token(state, &grant, ask.tenant, now / SECOND),
         ),
         Err(refusal) => refusal.answer(id, now),
     }
 }
 
-fn granted<'a>(config: &'a Config, ask: &Ask<'_>) -> Result<(&'a Client, String), LoginRefusal> {
+/// What a request for a token is worth.
+struct Grant<'a> {
+    client: &'a Client,
+    resource: String,
+    /// The refresh token that replaces the one that was sent.
+    refresh_token: Option<String>,
+}
+
+/// The refresh token that is good after so many were used.
+pub(crate) fn refresh_token(seed: u64, used: u64) -> String {
+    let text = format!("refresh-{used}");
+    let signature = signature(seed, &text);
+    format!("0.{text}.{signature}")
+}
+
+fn granted<'a>(state: &'a State, ask: &Ask<'_>) -> Result<Grant<'a>, LoginRefusal> {
+    let config: &Config = &state.config;
     let bad = |error, code, message: String| LoginRefusal {
         status: StatusCode::BAD_REQUEST,
         error,
@@ -110,7 +126,8 @@ fn granted<'a>(config: &'a Config, ask: &Ask<'_>) -> Result<(&'a Client, String)
         field(name).ok_or_else(|| bad("invalid_request", 900_144, message()))
     };
     let grant = needed("grant_type")?;
-    if grant != "client_credentials" {
+    let renews = grant == "refresh_token";
+    if grant != "client_credentials" && !renews {
         let message = format!("The app requested an unsupported grant type '{grant}'.");
         return Err(bad("unsupported_grant_type", 70003, message));
     }
@@ -137,7 +154,13 @@ fn granted<'a>(config: &'a Config, ask: &Ask<'_>) -> Result<(&'a Client, String)
             "Client assertion failed signature validation.".to_owned(),
         ));
     }
-    let Some(secret) = field("client_secret") else {
+    let secret = field("client_secret");
+    // A user's consent may be a public client's, which has no secret.
+    let secret = if renews {
+        secret.unwrap_or(&client.secret)
+    } else if let Some(secret) = secret {
+        secret
+    } else {
         let message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
         return Err(denied(7_000_218, message.to_owned()));
     };
@@ -159,7 +182,21 @@ fn granted<'a>(config: &'a Config, ask: &Ask<'_>) -> Result<(&'a Client, String)
         );
         return Err(bad("invalid_resource", 500_011, message));
     }
-    Ok((client, resource.to_owned()))
+    let mut fresh = None;
+    if renews {
+        let used = state.refreshed.load(Ordering::Relaxed);
+        if needed("refresh_token")? != refresh_token(config.seed, used) {
+            let message = "The provided authorization code or refresh token has expired or was revoked, or was replaced by another.";
+            return Err(bad("invalid_grant", 70000, message.to_owned()));
+        }
+        state.refreshed.store(used + 1, Ordering::Relaxed);
+        fresh = Some(refresh_token(config.seed, used + 1));
+    }
+    Ok(Grant {
+        client,
+        resource: resource.to_owned(),
+        refresh_token: fresh,
+    })
 }
 
 /// A tenant id or a domain name.
@@ -177,14 +214,9 @@ fn is_tenant(text: &str) -> bool {
 }
 
 /// The answer that carries a new token. `now` is in seconds.
-fn token(
-    state: &State,
-    client: &Client,
-    resource: &str,
-    tenant: &str,
-    now: i64,
-) -> serde_json::Value {
+fn token(state: &State, grant: &Grant<'_>, tenant: &str, now: i64) -> serde_json::Value {
     let config = &state.config;
+    let (client, resource) = (grant.client, grant.resource.as_str());
     let exp = now.saturating_add_unsigned(config.token_lifetime_secs);
     let claims = Claims {
         aud: resource.to_owned(),
@@ -227,6 +259,9 @@ fn token(
     }
     answer.insert("resource".to_owned(), resource.into());
     answer.insert("access_token".to_owned(), token.into());
+    if let Some(refresh_token) = &grant.refresh_token {
+        answer.insert("refresh_token".to_owned(), refresh_token.as_str().into());
+    }
     answer.into()
 }
 

@@ -79,6 +79,9 @@ impl Reload {
         {
             tracing::warn!("max_concurrency and max_in_flight change with a restart only");
         }
+        if config.metrics != self.loaded.metrics {
+            tracing::warn!("metrics.listen changes with a restart only");
+        }
         let prepared = prepare_on(&self.runtime, &config)
             .await
             .map_err(|failure| failure.to_string())?;

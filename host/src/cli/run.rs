@@ -5,9 +5,11 @@ use super::settings::config_failure;
 use crate::config::{self, Config};
 use crate::control;
 use crate::exit::{Exit, Failure};
+use crate::observe::metrics;
 use crate::pipeline::Pipeline;
 use crate::schedule::{Ended, Plan, Puller, Runtime, Service};
 use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +57,13 @@ impl Run {
                 self.config.display()
             );
             return Err(Failure::new(Exit::Config, words));
+        }
+        raise_open_files();
+        if let Some(listen) = config.metrics {
+            metrics::serve(listen).map_err(|error| {
+                Failure::new(Exit::Config, format!("metrics.listen {listen}: {error}"))
+            })?;
+            tracing::info!("metrics at http://{listen}/metrics");
         }
         let folder = data_dir(&config, &self.config)?;
         let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(&folder).map_err(not_opened)?);
@@ -195,6 +204,16 @@ impl fmt::Display for Prepared {
             write!(f, "tenants: {}, ", self.tenants)?;
         }
         write!(f, "sinks: {}", self.sinks)
+    }
+}
+
+/// Takes as many open files as this user may have: the usual soft limit of 1,024 is for
+/// programs that use `select`. Half of them may be sockets.
+fn raise_open_files() {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, files) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
     }
 }
 

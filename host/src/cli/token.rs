@@ -3,12 +3,14 @@
 use super::settings::SourceArgs;
 use crate::exit::{Exit, Failure};
 use crate::observe::printable;
-use crate::schedule::{Access, Puller};
+use crate::schedule::{Access, Puller, Runtime};
+use crate::{Credential, MAX_SECRET_BYTES, Secret};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::Value;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use zeroize::Zeroizing;
 
 /// Get a token and show what it is good for.
 ///
@@ -22,12 +24,19 @@ pub(super) struct TokenVerb {
     /// Print the token itself, and nothing else. It is a secret while it lives.
     #[arg(long)]
     show: bool,
+    /// Read a refresh token from stdin and seal it into `refresh_token_file`. Nobody is
+    /// asked.
+    #[arg(long, conflicts_with = "show")]
+    seal_refresh_token: bool,
 }
 
 impl TokenVerb {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let chosen = self.source.choose(None)?;
         let runtime = chosen.runtime()?;
+        if self.seal_refresh_token {
+            return seal(&runtime, &chosen.source.credential).await;
+        }
         let puller = Puller::new(&runtime, chosen.source)?;
         let access = puller
             .token()
@@ -42,6 +51,30 @@ impl TokenVerb {
             .write_all(text.as_bytes())
             .map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}")))
     }
+}
+
+/// Takes a refresh token over from stdin.
+async fn seal(runtime: &Runtime, credential: &Credential) -> Result<(), Failure> {
+    let Credential::RefreshToken(consent) = credential else {
+        let words = "refresh_token_file and refresh_token_key are missing in the source; add them";
+        return Err(Failure::new(Exit::Config, words));
+    };
+    let wrong = |words: &str| Failure::new(Exit::Usage, format!("stdin: {words}"));
+    let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES));
+    let limit = u64::try_from(MAX_SECRET_BYTES).unwrap_or(u64::MAX);
+    io::stdin()
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(&error.to_string()))?;
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_control) {
+        return Err(wrong("holds no refresh token; write it there on one line"));
+    }
+    let token = Secret::new(token.to_owned());
+    let kept = runtime.secrets.keep(consent, &token).await;
+    kept.map_err(|error| Failure::new(Exit::Config, error))?;
+    tracing::info!(file = %consent.file.display(), "sealed");
+    Ok(())
 }
 
 fn describe(access: &Access) -> String {

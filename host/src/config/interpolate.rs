@@ -24,7 +24,7 @@ use super::tree::{Node, Table, Value};
 use crate::secret::SecretRef;
 
 /// The settings that are secrets.
-const SECRET_KEYS: &[&str] = &["client_secret"];
+const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
 
 /// Looks a variable up; none when it is not set.
 pub type Env<'e> = dyn Fn(&str) -> Option<String> + 'e;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use super::suggest::instead;
 use super::tenants;
 use super::transform::{self, Transform};
 use super::tree::{Node, Table, Value};
-use super::values::ByteSize;
+use super::values::{ByteSize, Listen};
 use crate::secret::{self, Credential, Secrets};
 use serde::Deserialize;
 use watchbell_egress::Proxies;
@@ -45,6 +46,8 @@ pub struct Config {
     pub max_in_flight: Option<ByteSize>,
     /// The member that names the tenant in what leaves.
     pub tenant_key: TenantKey,
+    /// Where Prometheus may fetch metrics; none: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Through whom requests go out; none is as the environment says.
     pub proxy: Option<Proxies>,
     /// Where secrets are.
@@ -187,6 +190,7 @@ const MAX_IN_FLIGHT: &str = "max_in_flight";
 const LOG_SCHEMA: &str = "log_schema";
 const SECRET: &str = "secret";
 const PROXY: &str = "proxy";
+const METRICS: &str = "metrics";
 
 /// A poll that waits for its service holds a slot, so there are many more than cores.
 const DEFAULT_CONCURRENCY: u32 = 256;
@@ -205,6 +209,13 @@ struct RawLogSchema {
     tenant_key: TenantKey,
 }
 
+/// Where metrics are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMetrics {
+    listen: Listen,
+}
+
 /// Room on the disk that is left for acknowledgements: 256 MiB.
 const DEFAULT_MIN_FREE: u64 = 256 << 20;
 
@@ -219,6 +230,7 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         LOG_SCHEMA,
         SECRET,
         PROXY,
+        METRICS,
     ];
     let known: Vec<&str> = own
         .into_iter()
@@ -247,6 +259,9 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         } else if key == LOG_SCHEMA {
             let schema: Option<RawLogSchema> = decode(&entry.node, &path, &[], report);
             config.tenant_key = schema.unwrap_or_default().tenant_key;
+        } else if key == METRICS {
+            config.metrics =
+                decode::<RawMetrics>(&entry.node, &path, &[], report).map(|raw| raw.listen.0);
         } else if key == PROXY {
             config.proxy = decode::<RawProxy>(&entry.node, &path, &[], report)
                 .and_then(|raw| raw.read(&path, report));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ macro_rules! as_text {
 }
 pub(super) use as_text;
 
-deserialize_from_text!(BaseUrl, AddressRange);
+deserialize_from_text!(BaseUrl, AddressRange, Listen);
 as_text!(BaseUrl);
 
 /// Reads a string and parses it.
@@ -139,6 +139,20 @@ impl FromStr for AddressRange {
             .map_err(|_| {
                 InvalidValue::new("is not an address range; write one like 127.0.0.0/8 or ::1/128")
             })
+    }
+}
+
+/// Where to listen: an address and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl FromStr for Listen {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.parse().map(Self).map_err(|_| {
+            InvalidValue::new("is not an address with a port; write one like 127.0.0.1:9598")
+        })
     }
 }
 

@@ -1,6 +1,7 @@
-//! What the program says about itself, on stderr: stdout is data.
+//! What the program says about itself: on stderr, since stdout is data, and as metrics.
 
 mod log;
+pub mod metrics;
 mod text;
 mod trouble;
 

@@ -61,7 +61,6 @@ impl Outlet {
         Reader {
             name: output.name().to_owned(),
             sources: output.sources(),
-            parted: output.is_parted(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::retry::{Backoff, Verdict};
 use super::strikes::Strikes;
 use super::walk::{Pace, Span, Walk};
 use crate::config::{Name, Source};
+use crate::observe::metrics::Counts;
 use crate::observe::{Trouble, printable};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::num::NonZeroU32;
@@ -111,6 +112,7 @@ pub struct Feed {
     /// changes.
     naps_until: Option<Instant>,
     looked_anew: Instant,
+    counts: Counts,
     stop: watch::Receiver<bool>,
 }
 
@@ -237,6 +239,7 @@ impl Feed {
             room: FIRST_ROOM,
             naps_until: None,
             looked_anew: Instant::now(),
+            counts: Counts::of(handle.name.as_str(), handle.tenant()),
             stop,
         }
     }
@@ -511,6 +514,11 @@ impl Feed {
             .rescan
             .map_or(reading.overlap, |rescan| rescan.back.max(reading.overlap));
         commit.cursor = Some(nanos(end));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds fit for ten million years"
+        )]
+        self.counts.cursor.set(end.timestamp() as f64);
         commit.covered = Some(Covered {
             job: String::new(),
             from: nanos(window.from),
@@ -739,6 +747,11 @@ impl Feed {
     }
 
     fn say(&mut self, tally: &Tally) {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.counts.polls.increment(1);
+        self.counts.new.increment(count(tally.fresh));
+        self.counts.known.increment(count(tally.duplicates));
+        self.counts.quarantined.increment(count(tally.quarantined));
         if tally.fresh > 0 || tally.quarantined > 0 {
             tracing::info!(
                 new = tally.fresh,
@@ -812,6 +825,7 @@ impl Feed {
                 (error.kind(), error.to_string(), step)
             }
         };
+        self.counts.failed(&kind);
         if let Some(say) = self.trouble.met_kind(&kind, &words) {
             let next = match step {
                 Step::Later(wait) | Step::Stuck(wait) => wait.as_secs(),

@@ -11,7 +11,7 @@ use super::runtime::{Loaded, Rate, Runtime, SetupError};
 use super::token::{Access, Key};
 use crate::config;
 use crate::pipeline::has_member;
-use crate::secret::Secret;
+use crate::secret::{Credential, Secret};
 use chrono::{DateTime, SecondsFormat, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use http::Uri;
@@ -22,7 +22,7 @@ use watchbell_egress::{
     Bounds, Client, Exchange, HostPattern, Policy, REQUESTS_AT_ONCE, Session, Share, Target, Tls,
 };
 use watchbell_sandbox::contract::{
-    Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query,
+    Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query, RefreshToken,
 };
 use watchbell_sandbox::{Alert, Authorization, CallError, Limits};
 
@@ -240,11 +240,7 @@ impl Puller {
     }
 
     async fn authenticate(&self, secret: &Secret) -> Result<Access, PullError> {
-        let credentials = Credentials::ClientSecret(ClientSecret {
-            tenant_id: self.settings.tenant_id.to_string(),
-            client_id: self.settings.client_id.to_string(),
-            secret: secret.expose().to_owned(),
-        });
+        let credentials = self.credentials(secret).await?;
         let room = TOKEN_ROOM;
         let session = self.authority.session(self.bounds(room));
         let config = self.config(credentials, empty_query(), room);
@@ -253,9 +249,44 @@ impl Puller {
             .source
             .authenticate(&config, session.clone(), &self.limits(room))
             .await?;
-        let token = answer.map_err(|error| service(error, &session))?;
+        let mut token = answer.map_err(|error| service(error, &session))?;
+        if let (Credential::RefreshToken(consent), Some(next)) =
+            (&self.settings.credential, token.refresh_token.take())
+        {
+            // The access token is good all the same; the next renewal will tell again.
+            if let Err(error) = self.runtime.secrets.keep(consent, &Secret::new(next)).await {
+                tracing::error!(%error, "the new refresh token cannot be kept");
+            }
+        }
         let sighting = session.exchanges().last().and_then(Sighting::of);
         Ok(Access::new(token, sighting))
+    }
+
+    /// What is shown to the login service.
+    async fn credentials(&self, secret: &Secret) -> Result<Credentials, PullError> {
+        let tenant_id = self.settings.tenant_id.to_string();
+        let client_id = self.settings.client_id.to_string();
+        let shown = secret.expose().to_owned();
+        let Credential::RefreshToken(consent) = &self.settings.credential else {
+            return Ok(Credentials::ClientSecret(ClientSecret {
+                tenant_id,
+                client_id,
+                secret: shown,
+            }));
+        };
+        let secret = match &consent.client_secret {
+            Some(place) => {
+                let secret = self.runtime.secrets.of(place, false).await?;
+                Some(secret.expose().to_owned())
+            }
+            None => None,
+        };
+        Ok(Credentials::RefreshToken(RefreshToken {
+            tenant_id,
+            client_id,
+            secret,
+            refresh_token: shown,
+        }))
     }
 
     async fn ask_with(

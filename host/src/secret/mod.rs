@@ -12,11 +12,13 @@
 mod backend;
 mod credential;
 mod reference;
+mod sealed;
 mod store;
 
 pub use backend::SecretSettings;
-pub use credential::Credential;
+pub use credential::{Consent, Credential};
 pub use reference::SecretRef;
+pub use sealed::SealError;
 pub use store::{SecretError, Secrets};
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The secrets of a process, fetched when they are needed.
 
 use super::backend::{self, Found, SecretSettings};
-use super::{Credential, Secret, SecretFileError, SecretRef};
+use super::{Consent, Credential, SealError, Secret, SecretFileError, SecretRef, sealed};
 use crate::stamp::Stamp;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -27,6 +27,9 @@ pub enum SecretError {
         /// Why there is none.
         reason: String,
     },
+    /// The sealed file of a refresh token.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     /// The backend is not configured.
     #[error("{reference}: there is no backend {}; add [secret.{}] with its type (env, file, directory or exec)", reference.backend, reference.backend)]
     NoBackend {
@@ -34,7 +37,7 @@ pub enum SecretError {
         reference: SecretRef,
     },
     /// What was found is itself something to be replaced, and was not.
-    #[error("the client secret holds ${{…}} or SECRET[…], which nothing replaced; it is not sent")]
+    #[error("the secret holds ${{…}} or SECRET[…], which nothing replaced; it is not sent")]
     Unresolved,
 }
 
@@ -75,7 +78,7 @@ impl Secrets {
                 (name, backend)
             })
             .collect();
-        for credential in named {
+        for credential in named.into_iter().flat_map(Credential::parts) {
             if let Credential::ClientSecretIn(reference) = credential
                 && let Some(backend) = backends.get_mut(&reference.backend)
             {
@@ -93,10 +96,31 @@ impl Secrets {
     /// # Errors
     /// [`SecretError`].
     pub async fn of(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
+        match credential {
+            Credential::RefreshToken(consent) => {
+                let key = self.read(&consent.key, anew).await?;
+                Ok(sealed::open(&consent.file, &key, &consent.owner)?)
+            }
+            one => self.read(one, anew).await,
+        }
+    }
+
+    /// Keeps a refresh token in place of the one that was used.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn keep(&self, consent: &Consent, token: &Secret) -> Result<(), SecretError> {
+        let key = self.read(&consent.key, false).await?;
+        Ok(sealed::seal(&consent.file, &key, &consent.owner, token)?)
+    }
+
+    async fn read(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
         let secret = match credential {
             Credential::ClientSecret(secret) => secret.clone(),
             Credential::ClientSecretFile(path) => Secret::read(path)?,
             Credential::ClientSecretIn(reference) => self.fetch(reference, anew).await?,
+            // A consent is not read from another.
+            Credential::RefreshToken(_) => return Err(SecretError::Unresolved),
         };
         if is_unresolved(secret.expose()) {
             return Err(SecretError::Unresolved);
@@ -131,10 +155,12 @@ impl Secrets {
     /// # Errors
     /// [`SecretError::NoBackend`].
     pub fn check(&self, credential: &Credential) -> Result<(), SecretError> {
-        match credential {
-            Credential::ClientSecretIn(reference) => self.backend(reference).map(drop),
-            _ => Ok(()),
+        for part in credential.parts() {
+            if let Credential::ClientSecretIn(reference) = part {
+                self.backend(reference)?;
+            }
         }
+        Ok(())
     }
 
     fn backend(&self, reference: &SecretRef) -> Result<&Backend, SecretError> {

@@ -39,6 +39,22 @@ fn neither_secret_nor_token_comes_out_of_any_verb_or_failure() {
     check("poll", "poll", &["--since", SINCE]).ok();
     check("token", "token", &[]).ok();
     check("validate", "validate", &[]).ok();
+    check("dry", "poll", &["--dry-run", "--since", SINCE]).ok();
+    check("once", "run", &["--once"]).ok();
+    check("state", "state", &[]).ok();
+    check("state as JSON", "state", &["--json"]).ok();
+    let range = ["--source", "contoso", "--from", "PT2H", "--to", "PT1H"];
+    check("backfill", "backfill", &range);
+    let orders = |what: &str, verbs: &[&str], args: &[&str]| {
+        let verbs = verbs.iter().chain(&["-c", "watchbell.toml"]).chain(args);
+        let ran = super::support::run(home.watchbell(verbs).env("WATCHBELL_LOG", "trace"));
+        clean(what, &ran.stdout);
+        clean(what, &ran.stderr);
+    };
+    let cursor = ["--source", "contoso", "--to", "PT1H"];
+    orders("set-cursor", &["state", "set-cursor"], &cursor);
+    orders("forget", &["state", "forget"], &["--source", "contoso"]);
+    orders("quarantine", &["state", "quarantine", "list"], &[]);
     for fault in [
         "token:400",
         "token:401",
@@ -77,6 +93,29 @@ fn neither_secret_nor_token_comes_out_of_any_verb_or_failure() {
         home.write("watchbell.toml", &format!("{right}{line}{sinks}"));
         check(what, "validate", &[]).failed(78);
         check(what, "poll", &[]).failed(78);
+    }
+    // From each backend, found and not found.
+    home.write("vault.json", &format!("{{\"demo\": \"{MARK}\"}}"));
+    std::fs::create_dir(home.path("vault")).unwrap();
+    home.write("vault/demo", MARK);
+    let answer = format!("{{\\\"demo\\\":{{\\\"value\\\":\\\"{MARK}\\\",\\\"error\\\":null}}}}");
+    for backend in [
+        "type = \"file\"\npath = \"vault.json\"".to_owned(),
+        "type = \"directory\"\npath = \"vault\"".to_owned(),
+        format!("type = \"exec\"\ncommand = [\"echo\", \"{answer}\"]"),
+        format!(
+            "type = \"exec\"\ncommand = [\"sh\", \"-c\", \"echo {MARK}; echo {MARK} >&2; exit 1\"]"
+        ),
+    ] {
+        for key in ["demo", "other"] {
+            let named = right.replace(MARK, &format!("SECRET[vault.{key}]"));
+            let all = format!("{named}{sinks}[secret.vault]\n{backend}\n");
+            home.write("watchbell.toml", &all);
+            let fetched = key == "demo" && !backend.contains("exit 1");
+            let ran = check(&backend, "token", &[]);
+            assert_eq!(ran.code == Some(0), fetched, "{backend}: {ran:?}");
+            check(&backend, "poll", &["--since", SINCE]);
+        }
     }
     home.write("watchbell.toml", &format!("{right}{sinks}"));
     let mut command = home.watchbell(["run", "-c", "watchbell.toml"]);

@@ -4,6 +4,8 @@ use super::support::{
     Home, Service, ended, ids, lines_of, once_each, run, source, start, visible, wait_until,
 };
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use watchbell_simulator::{CLIENT_SECRET, Config, Running, TENANT_ID};
 
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
@@ -271,4 +273,155 @@ fn two_hundred_tenants_are_read_once_each() {
     }
     let all = ids(&home.read("all.ndjson")).len();
     assert_eq!(all, 200 * visible(&running).len());
+}
+
+#[test]
+fn a_transform_cannot_say_whose_an_alert_is() {
+    let running = start(ended());
+    let filter = "[transforms.liar]\ntype = \"jq\"\ninputs = [\"contoso\"]\nfilter = '.tenant = \"north\"'\n";
+    let text = configuration(&running).replace("inputs = [\"contoso\"]", "inputs = [\"liar\"]");
+    let home = Home::with(&format!("{text}{filter}"));
+    home.write("tenants.toml", &two());
+    let ran = home.run("run", &["--once", "--graceful-shutdown-limit-secs", "2"]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert!(
+        ran.stderr.contains("liar") && ran.stderr.contains("member that names the tenant"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        !home.path("south/alerts.ndjson").exists(),
+        "nothing of it leaves"
+    );
+    let all = home.read("all.ndjson");
+    assert_eq!(
+        of_tenant(&all, "north"),
+        all,
+        "and nothing under another's name"
+    );
+}
+
+#[test]
+fn a_file_that_changes_is_read_again_where_that_was_asked_for() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running));
+    home.write(
+        "tenants.toml",
+        &format!("[north]\ntenant_id = \"{TENANT_ID}\"\n"),
+    );
+    let mut command = home.watchbell(["run", "-c", "watchbell.toml", "--watch-config"]);
+    let service = Service::start(&mut command);
+    wait_until("the first", || {
+        lines_of(&home.read("north/alerts.ndjson")) == visible(&running).len()
+    });
+    home.write("tenants.toml", &two());
+    wait_until("the second", || {
+        lines_of(&home.read("south/alerts.ndjson")) == visible(&running).len()
+    });
+    assert!(service.stderr().contains("added=1"), "{}", service.stderr());
+    service.terminate();
+    once_each(&home.read("south/alerts.ndjson"), &visible(&running));
+}
+
+#[test]
+fn an_application_asks_a_tenant_no_more_often_than_it_may() {
+    let running = start(ended());
+    let text = configuration(&running);
+    let home = Home::with(&text.replace(
+        "scrape_interval_secs = 1\n",
+        "scrape_interval_secs = 1\nlimits.max_requests_per_minute = 3\n",
+    ));
+    home.write("tenants.toml", &two());
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first three of both", || {
+        running.stats().detection_requests >= 6
+    });
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    // Another one of each is due after 20 seconds, not before.
+    let asked = running.stats().detection_requests;
+    assert_eq!(
+        asked, 6,
+        "three for each tenant, though polls are due each second"
+    );
+    service.terminate();
+    once_each(&home.read("north/alerts.ndjson"), &visible(&running));
+}
+
+#[test]
+fn metrics_have_source_and_tenant_and_no_secret() {
+    let running = start(ended());
+    running.add_fault(format!("detections:403:tenant={OTHER}").parse().unwrap());
+    // A port that is free now; whoever takes it meanwhile fails this test with words.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = port.local_addr().unwrap();
+    drop(port);
+    let text = format!("metrics.listen = \"{listen}\"\n{}", configuration(&running));
+    let home = Home::with(&text);
+    home.write("tenants.toml", &two());
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    let fetch = || {
+        let mut text = String::new();
+        if let Ok(mut stream) = TcpStream::connect(listen) {
+            let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(ask.as_bytes()).unwrap();
+            let _ = stream.read_to_string(&mut text);
+        }
+        text
+    };
+    let of = |name: &str, tenant: &str| format!("{name}{{source=\"contoso\",tenant=\"{tenant}\"");
+    let all = visible(&running).len();
+    wait_until("counts", || {
+        let text = fetch();
+        let new = format!("{}}} {all}", of("watchbell_detections_total", "north"));
+        text.contains(&new) && text.contains(&of("watchbell_poll_errors_total", "south"))
+    });
+    let text = fetch();
+    assert!(text.contains("cause=\"Detections 403\""), "{text}");
+    assert!(
+        text.contains(&of("watchbell_cursor_timestamp_seconds", "north")),
+        "{text}"
+    );
+    assert!(
+        !text.contains(CLIENT_SECRET) && !text.contains("eyJ"),
+        "{text}"
+    );
+    for line in text.lines().filter(|line| line.starts_with("watchbell_")) {
+        assert!(line.contains("tenant=\""), "{line}");
+    }
+    service.terminate();
+}
+
+#[test]
+fn a_component_whose_file_changed_is_loaded_again() {
+    let running = start(ended());
+    let text = configuration(&running).replace(
+        "type = \"defender\"\n",
+        "type = \"defender\"\ncomponent = \"own.wasm\"\n",
+    );
+    assert!(text.contains("own.wasm"), "{text}");
+    let home = Home::with(&text);
+    let write = |bytes: &[u8]| std::fs::write(home.path("own.wasm"), bytes).unwrap();
+    write(watchbell_components::DEFENDER);
+    home.write("tenants.toml", &two());
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("the first", || {
+        lines_of(&home.read("north/alerts.ndjson")) == visible(&running).len()
+    });
+    write(b"no component");
+    service.reload();
+    wait_until("the refusal", || {
+        service.stderr().contains("not a WebAssembly component")
+    });
+    let asked = running.stats().detection_requests;
+    wait_until("polls with the old one", || {
+        running.stats().detection_requests > asked + 2
+    });
+    // A custom section more: the same code in another file.
+    let custom = [0, 3, 1, b'x', 0];
+    write(&[watchbell_components::DEFENDER, &custom].concat());
+    service.reload();
+    wait_until("the other one", || service.stderr().contains("replaced=2"));
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    once_each(&home.read("south/alerts.ndjson"), &visible(&running));
 }

@@ -1,7 +1,9 @@
 //! `watchbell token`: what a token is good for, and the token itself only when asked.
 
-use super::support::{Home, at_noon, run, source, start};
-use watchbell_simulator::{CLIENT_ID, Client, Config, TENANT_ID};
+use super::support::{Home, Ran, at_noon, run, source, start};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Client, Config, TENANT_ID};
 
 #[test]
 fn it_shows_what_the_token_is_good_for_and_not_the_token() {
@@ -46,4 +48,55 @@ fn a_wrong_secret_is_told_with_the_services_own_code() {
             && !words.contains("\\r"),
         "{words}"
     );
+}
+
+#[test]
+fn a_refresh_token_is_sealed_used_and_replaced_and_is_nowhere_in_the_clear() {
+    const KEY: &str = "MARKED-key-0123456789-0123456789-0123456789";
+    let running = start(at_noon());
+    let first = running.refresh_token();
+    let secret = format!("client_secret = \"{CLIENT_SECRET}\"");
+    let config = source(&running).replace(
+        &secret,
+        "refresh_token_file = \"contoso.refresh\"\nrefresh_token_key = \"SECRET[vault.KEY]\"",
+    );
+    let home = Home::with(&format!("{config}[secret.vault]\ntype = \"env\"\n"));
+    let verb = |name: &str, args: &[&str], key: &str| -> Ran {
+        let mut command = home.watchbell([name, "-c", "watchbell.toml"]);
+        let command = command.args(args).env("KEY", key);
+        let ran = run(command.env("WATCHBELL_LOG", "trace"));
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(
+                !text.contains("MARKED") && !text.contains("refresh-"),
+                "{text}"
+            );
+        }
+        ran
+    };
+    let refused = verb("token", &[], KEY).failed(78);
+    assert!(refused.contains("--seal-refresh-token"), "{refused}");
+
+    home.write("given", &format!("{first}\n"));
+    let mut command = home.watchbell(["token", "-c", "watchbell.toml", "--seal-refresh-token"]);
+    let given = File::open(home.path("given")).unwrap();
+    assert_eq!(run(command.stdin(given).env("KEY", KEY)).code, Some(0));
+    let about = std::fs::metadata(home.path("contoso.refresh")).unwrap();
+    assert_eq!(about.mode() & 0o777, 0o600);
+
+    // Each use replaces it, so the second one shows that the new one was kept.
+    for _ in 0..2 {
+        let before = std::fs::read(home.path("contoso.refresh")).unwrap();
+        verb("token", &[], KEY).ok();
+        let after = std::fs::read(home.path("contoso.refresh")).unwrap();
+        assert_ne!(before, after);
+        let after = String::from_utf8_lossy(&after).into_owned();
+        assert!(!after.contains("refresh-"), "{after:?}");
+    }
+    assert_ne!(running.refresh_token(), first);
+    verb("poll", &["--ago", "PT1H"], KEY).ok();
+
+    let refused = verb("token", &[], &KEY.replace("key", "kez")).failed(78);
+    assert!(refused.contains("does not open"), "{refused}");
+    running.add_fault("token:500".parse().unwrap());
+    verb("token", &[], KEY);
 }

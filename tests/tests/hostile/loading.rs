@@ -1,34 +1,8 @@
 //! What is refused before it runs.
 
+use watchbell_guest_build::component_beside;
 use watchbell_sandbox::{Cache, Encoder, Engine, LoadError, Pool, Processor, Source};
 use watchbell_tests::{ENGINE, EXAMPLE_PROCESSOR, HOSTILE_PROCESSOR};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
-/// A core module in text, as a component of a world: one of ours, or `extended`, which is
-/// a processor's with one export more.
-pub(crate) fn wrap(module: &str, world: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = Resolve::default();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
-    let (ours, _) = resolve.push_dir(folder).unwrap();
-    let extended = "package test:test;
-        world extended {
-            include watchbell:detections/alert-processor@0.1.0;
-            export extra: func() -> u32;
-        }";
-    let more = resolve.push_str("extended.wit", extended).unwrap();
-    let package = if world == "extended" { more } else { ours };
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    let mut encoder = ComponentEncoder::default();
-    encoder
-        .validate(true)
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
-}
 
 /// A component that imports one function and exports nothing.
 fn importing(interface: &str, function: &str) -> Vec<u8> {
@@ -125,7 +99,13 @@ fn further_exports_are_ignored() {
           (func (export "watchbell:detections/processor@0.1.0#process")
             (param i32 i32 i32 i32) (result i32) i32.const 16))
     "#;
-    Processor::load(&ENGINE, &wrap(module, "extended")).unwrap();
+    let extended = "package test:test;
+        world extended {
+            include watchbell:detections/alert-processor@0.1.0;
+            export extra: func() -> u32;
+        }";
+    let component = component_beside(module, "extended", Some(extended)).unwrap();
+    Processor::load(&ENGINE, &component).unwrap();
 }
 
 #[test]

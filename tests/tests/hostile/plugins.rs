@@ -52,7 +52,7 @@ const TABLE_GROWTH: &str = r#"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn table_growth() {
     let field = Field::new().await;
-    let component = crate::loading::wrap(TABLE_GROWTH, "alert-processor");
+    let component = watchbell_guest_build::component_of(TABLE_GROWTH, "alert-processor").unwrap();
     let processor = Processor::load(&field.runtime.engine, &component).unwrap();
     let process = move || {
         let processor = processor.clone();

@@ -54,14 +54,14 @@ const TABLE: &[(&str, Option<Class>)] = &[
     ("::/0", Some(Class::NotGlobalUnicast)),
 ];
 
-fn table() -> Vec<(IpNet, Option<Class>)> {
+pub(crate) fn table() -> Vec<(IpNet, Option<Class>)> {
     TABLE
         .iter()
         .map(|(net, class)| (net.parse().unwrap(), *class))
         .collect()
 }
 
-fn model(table: &[(IpNet, Option<Class>)], address: IpAddr) -> Option<Class> {
+pub(crate) fn model(table: &[(IpNet, Option<Class>)], address: IpAddr) -> Option<Class> {
     table
         .iter()
         .find(|(net, _)| net.contains(&address))

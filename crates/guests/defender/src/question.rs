@@ -57,7 +57,53 @@ pub(crate) struct TokenRequest {
     /// The form.
     pub(crate) body: String,
     /// What must not come back in any error.
-    pub(crate) secret: String,
+    /// What the service's words must not repeat.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// Who asks for a token, and with what.
+struct Asker<'a> {
+    tenant_id: &'a str,
+    client_id: &'a str,
+    grant: &'static str,
+    /// What proves it: the form's names and values.
+    proofs: Vec<(&'static str, &'a str)>,
+}
+
+impl<'a> Asker<'a> {
+    fn of(credentials: &'a Credentials) -> Result<Self, Error> {
+        match credentials {
+            Credentials::ClientSecret(known) => {
+                check_text("credentials.secret", &known.secret)?;
+                Ok(Self {
+                    tenant_id: &known.tenant_id,
+                    client_id: &known.client_id,
+                    grant: "client_credentials",
+                    proofs: vec![("client_secret", &known.secret)],
+                })
+            }
+            Credentials::RefreshToken(known) => {
+                check_text("credentials.refresh-token", &known.refresh_token)?;
+                let mut proofs = vec![("refresh_token", known.refresh_token.as_str())];
+                if let Some(secret) = &known.secret {
+                    check_text("credentials.secret", secret)?;
+                    proofs.push(("client_secret", secret));
+                }
+                Ok(Self {
+                    tenant_id: &known.tenant_id,
+                    client_id: &known.client_id,
+                    grant: "refresh_token",
+                    proofs,
+                })
+            }
+            Credentials::ClientAssertion(_) => Err(later("client-assertion")),
+            Credentials::AuthorizationCode(_) => Err(later("authorization-code")),
+            Credentials::AccessToken(_) | Credentials::Host => Err(invalid(
+                "credentials",
+                "there is no token to ask for with access-token or host; call poll",
+            )),
+        }
+    }
 }
 
 impl Detections {
@@ -88,20 +134,9 @@ impl TokenRequest {
     /// Checks everything that a request for a token uses.
     pub(crate) fn check(config: &Config) -> Result<Self, Error> {
         check_common(config)?;
-        let known = match &config.credentials {
-            Credentials::ClientSecret(known) => known,
-            Credentials::ClientAssertion(_) => return Err(later("client-assertion")),
-            Credentials::RefreshToken(_) => return Err(later("refresh-token")),
-            Credentials::AuthorizationCode(_) => return Err(later("authorization-code")),
-            Credentials::AccessToken(_) | Credentials::Host => {
-                return Err(invalid(
-                    "credentials",
-                    "there is no token to ask for with access-token or host; call poll",
-                ));
-            }
-        };
+        let asker = Asker::of(&config.credentials)?;
         let base = Base::check("authority", &config.authority)?;
-        let tenant = &known.tenant_id;
+        let tenant = asker.tenant_id;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         if tenant.is_empty() || !tenant.chars().all(plain) || tenant.starts_with('.') {
             return Err(invalid(
@@ -109,21 +144,20 @@ impl TokenRequest {
                 "must be the directory's GUID or one of its domain names",
             ));
         }
-        check_text("credentials.client-id", &known.client_id)?;
-        check_text("credentials.secret", &known.secret)?;
-        let body = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &known.client_id),
-            ("client_secret", &known.secret),
+        check_text("credentials.client-id", asker.client_id)?;
+        let mut form = vec![
+            ("grant_type", asker.grant),
+            ("client_id", asker.client_id),
             ("resource", SIEM_RESOURCE),
-        ]
-        .map(|(name, value)| pair(name, value))
-        .join("&");
+        ];
+        form.extend(&asker.proofs);
+        let form: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
+        let secrets = asker.proofs.iter().map(|(_, value)| (*value).to_owned());
         Ok(Self {
             target: format!("{}/{tenant}/oauth2/token", base.path),
             base,
-            body,
-            secret: known.secret.clone(),
+            body: form.join("&"),
+            secrets: secrets.collect(),
         })
     }
 }
@@ -310,7 +344,7 @@ fn check_text(field: &str, text: &str) -> Result<(), Error> {
 fn later(case: &str) -> Error {
     invalid(
         "credentials",
-        &format!("{case} is not supported by this version; use client-secret"),
+        &format!("{case} is not supported by this version; use client-secret or refresh-token"),
     )
 }
 

@@ -22,7 +22,7 @@ const THROTTLED: u64 = 90055;
 
 /// Sorts a refusal of the login service. Acts on `error` and `error_codes`, never on
 /// the description's text.
-pub(crate) fn of_token(answer: &Answer, secret: &str) -> Error {
+pub(crate) fn of_token(answer: &Answer, secrets: &[String]) -> Error {
     let body: Value = serde_json::from_slice(&answer.read_some(MAX_BODY)).unwrap_or_default();
     let name = text(&body, "/error");
     let numbers: Vec<u64> = body
@@ -40,7 +40,8 @@ pub(crate) fn of_token(answer: &Answer, secret: &str) -> Error {
         request_id: text(&body, "/trace_id"),
         ..bare(answer)
     };
-    let refusal = strike(refusal, secret);
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    let refusal = strike(refusal, &secrets);
     let transient = name.as_deref() == Some("temporarily_unavailable")
         || numbers.iter().any(|number| TRANSIENT.contains(number));
     match answer.status {
@@ -65,7 +66,7 @@ pub(crate) fn of_detections(answer: &Answer, token: Option<&str>) -> Error {
             .or_else(|| answer.header("x-ms-request-id")),
         ..bare(answer)
     };
-    by_status(strike(refusal, token.unwrap_or_default()))
+    by_status(strike(refusal, token.as_slice()))
 }
 
 fn by_status(refusal: Refusal) -> Error {
@@ -107,18 +108,16 @@ fn text(body: &Value, pointer: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Strikes `secret` out of the service's words, as it is and percent-encoded, then
+/// Strikes secrets out of the service's words, as it is and percent-encoded, then
 /// cuts them: the other way round half a secret could stay.
-fn strike(refusal: Refusal, secret: &str) -> Refusal {
-    let encoded = crate::question::encode(secret);
+fn strike(refusal: Refusal, secrets: &[&str]) -> Refusal {
     let clean = |words: Option<String>| {
-        words.map(|words| {
-            let struck = if secret.is_empty() {
-                words
-            } else {
-                words.replace(secret, "***").replace(&encoded, "***")
-            };
-            struck.chars().take(MAX_MESSAGE).collect()
+        words.map(|mut words| {
+            for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+                let encoded = crate::question::encode(secret);
+                words = words.replace(secret, "***").replace(&encoded, "***");
+            }
+            words.chars().take(MAX_MESSAGE).collect()
         })
     };
     Refusal {

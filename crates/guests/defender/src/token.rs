@@ -38,7 +38,7 @@ pub(crate) fn authenticate(config: &Config) -> Result<Token, Error> {
         ],
     })?;
     if answer.status != 200 {
-        return Err(refusal::of_token(&answer, &question.secret));
+        return Err(refusal::of_token(&answer, &question.secrets));
     }
     let mut body = Vec::new();
     answer.read(MAX_ANSWER.min(config.limits.max_bytes), |chunk| {

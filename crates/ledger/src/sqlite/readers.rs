@@ -59,9 +59,8 @@ pub(super) fn register(
     connection.execute("DELETE FROM takes", [])?;
     for reader in readers {
         connection.execute(
-            "INSERT INTO reader (name, parted) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET parted = ?2",
-            params![reader.name, reader.parted],
+            "INSERT OR IGNORE INTO reader (name) VALUES (?)",
+            [&reader.name],
         )?;
         for source in &reader.sources {
             connection.execute(

@@ -9,8 +9,6 @@ UPDATE entry SET tenant = ifnull(
     (SELECT f.tenant FROM feed f WHERE f.source = entry.source ORDER BY f.last_success DESC LIMIT 1), '');
 CREATE INDEX entry_of_tenant ON entry (tenant, source, id, records, bytes);
 
-ALTER TABLE reader ADD COLUMN parted INTEGER NOT NULL DEFAULT 0;
-
 -- How far a reader has got with one tenant, beyond what it has of all.
 CREATE TABLE part (
     reader       TEXT NOT NULL,

@@ -1,6 +1,7 @@
 //! Which files and folders are opened, and who may read them.
 
-use super::support::{feed, open, put, record};
+use super::support::{feed, open, put, reader, record, waiting};
+use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -112,4 +113,62 @@ fn looking_where_nothing_is_makes_nothing() {
     let looked = Sqlite::look(folder.path());
     assert!(matches!(looked, Err(OpenError::Missing { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A file of the first version, before there were tenants: what waits in it is delivered,
+/// and whose it is is known.
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let opened = open();
+    let s = feed(&opened.ledger, "s");
+    opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]);
+    let file = opened.folder.path().join("data/ledger.sqlite");
+    drop(opened.ledger);
+    // Written as the first version did: its schema, and the rows in its columns.
+    let new = Connection::open(&file).unwrap();
+    let old = opened.folder.path().join("old.sqlite");
+    let application: i64 = new
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .unwrap();
+    let made = Connection::open(&old).unwrap();
+    made.execute_batch(include_str!("../../src/sqlite/schema.sql"))
+        .unwrap();
+    made.pragma_update(None, "application_id", application)
+        .unwrap();
+    made.pragma_update(None, "user_version", 1).unwrap();
+    drop(made);
+    new.execute("ATTACH ? AS old", [old.to_str().unwrap()])
+        .unwrap();
+    for table in ["feed", "key", "covered", "entry", "reader", "takes"] {
+        let columns: Vec<String> = new
+            .prepare(&format!(
+                "SELECT name FROM pragma_table_info('{table}', 'old')"
+            ))
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let columns = columns.join(", ");
+        new.execute_batch(&format!(
+            "INSERT INTO old.{table} ({columns}) SELECT {columns} FROM main.{table}"
+        ))
+        .unwrap();
+    }
+    drop(new);
+    fs::rename(&old, &file).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+
+    let ledger = Sqlite::open(&opened.folder.path().join("data")).unwrap();
+    assert_eq!(waiting(&ledger, "a"), ["x@1", "y@2"]);
+    let start = ledger.position("a", Some("t")).unwrap().acknowledged;
+    let entry = ledger.next("a", Some("t"), start).unwrap();
+    assert!(entry.is_some(), "it is the tenant's");
+    let feeds = ledger.feeds().unwrap();
+    assert_eq!(feeds[0].label, "t", "called as its directory is");
+    assert_eq!(
+        put(&ledger, &feed(&ledger, "s"), vec![record("x", 1)]).fresh,
+        0
+    );
 }

@@ -434,7 +434,6 @@ fn a_parted_reader_gets_on_with_one_tenant_while_another_waits() {
     let opened = open();
     let ledger = &opened.ledger;
     let parted = Reader {
-        parted: true,
         ..reader("a", &["s"])
     };
     ledger

@@ -45,7 +45,6 @@ pub(crate) fn reader(name: &str, sources: &[&str]) -> Reader {
     Reader {
         name: name.to_owned(),
         sources: sources.iter().map(|source| (*source).to_owned()).collect(),
-        parted: false,
     }
 }
 

@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::reading::{self, RawRescan};
 use super::{Credential, Source, Timeouts};
-use crate::Secret;
 use crate::config::cloud::{Api, Region};
 use crate::config::decode::decode;
 use crate::config::limits::RawLimits;
@@ -21,6 +20,7 @@ use crate::config::report::Report;
 use crate::config::time::TimeBound;
 use crate::config::tree::Node;
 use crate::config::values::{AddressRange, BaseUrl, Seconds};
+use crate::{Consent, Secret};
 
 /// Seconds from the start of one poll to the start of the next.
 const DEFAULT_INTERVAL_SECS: u32 = 60;
@@ -53,6 +53,8 @@ struct Raw {
     client_id: Option<ClientId>,
     client_secret: Option<Secret>,
     client_secret_file: Option<PathBuf>,
+    refresh_token_file: Option<PathBuf>,
+    refresh_token_key: Option<Secret>,
     scrape_interval_secs: Option<u32>,
     overlap_secs: Option<u32>,
     settle_secs: Option<u32>,
@@ -140,7 +142,13 @@ pub(in crate::config) fn read(
         .proxy
         .as_ref()
         .and_then(|proxy| proxy.read(&path.key("proxy"), report));
-    let credential = credential(raw.client_secret, raw.client_secret_file, path, report);
+    let owner = match (&tenant_id, &client_id) {
+        (Some(tenant), Some(client)) => format!("{tenant}/{client}"),
+        _ => String::new(),
+    };
+    let consent = consent(raw.refresh_token_file, raw.refresh_token_key, path, report);
+    let secret = client_secret(raw.client_secret, raw.client_secret_file, path, report);
+    let credential = credential(consent, secret, owner, path, report);
     let (endpoint, authority) = place?;
     let tenant_id = tenant_id?;
     Some(Source {
@@ -248,24 +256,85 @@ fn place(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) -> Option<(BaseUrl,
     }
 }
 
-fn credential(
+/// What is known of one of two settings: nothing, it, or that it is wrong, which was told.
+enum Known<T> {
+    Nothing,
+    Wrong,
+    It(T),
+}
+
+fn client_secret(
     secret: Option<Secret>,
     file: Option<PathBuf>,
     path: &KeyPath,
     report: &mut Report<'_>,
-) -> Option<Credential> {
+) -> Known<Credential> {
     match (secret, file) {
-        (Some(secret), None) => Some(match secret.expose().parse() {
-            Ok(reference) => Credential::ClientSecretIn(reference),
-            Err(_) => Credential::ClientSecret(secret),
-        }),
-        (None, Some(file)) => Some(Credential::ClientSecretFile(file)),
+        (Some(secret), None) => Known::It(written(secret)),
+        (None, Some(file)) => Known::It(Credential::ClientSecretFile(file)),
         (Some(_), Some(_)) => {
             let message = "stands beside client_secret; keep one of the two";
             report.error(&path.key("client_secret_file"), message);
-            None
+            Known::Wrong
         }
-        (None, None) => {
+        (None, None) => Known::Nothing,
+    }
+}
+
+/// A secret as it is written: itself, or where it is.
+fn written(secret: Secret) -> Credential {
+    match secret.expose().parse() {
+        Ok(reference) => Credential::ClientSecretIn(reference),
+        Err(_) => Credential::ClientSecret(secret),
+    }
+}
+
+/// The sealed file of a refresh token and its key.
+fn consent(
+    file: Option<PathBuf>,
+    key: Option<Secret>,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Known<(PathBuf, Credential)> {
+    match (file, key) {
+        (Some(file), Some(key)) => Known::It((file, written(key))),
+        (Some(_), None) => {
+            let message = "is missing; it goes with refresh_token_file, as \"SECRET[backend.key]\"";
+            report.error(&path.key("refresh_token_key"), message);
+            Known::Wrong
+        }
+        (None, Some(_)) => {
+            let message = "is missing; it goes with refresh_token_key";
+            report.error(&path.key("refresh_token_file"), message);
+            Known::Wrong
+        }
+        (None, None) => Known::Nothing,
+    }
+}
+
+fn credential(
+    consent: Known<(PathBuf, Credential)>,
+    secret: Known<Credential>,
+    owner: String,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<Credential> {
+    match (consent, secret) {
+        (Known::Wrong, _) | (_, Known::Wrong) => None,
+        (Known::Nothing, Known::It(secret)) => Some(secret),
+        (Known::It((file, key)), secret) => {
+            let client_secret = match secret {
+                Known::It(secret) => Some(secret),
+                _ => None,
+            };
+            Some(Credential::RefreshToken(Box::new(Consent {
+                file,
+                key,
+                client_secret,
+                owner,
+            })))
+        }
+        (Known::Nothing, Known::Nothing) => {
             let message = "is missing; add it as \"SECRET[backend.key]\" or \"${VARIABLE}\", or add client_secret_file";
             report.error(&path.key("client_secret"), message);
             None

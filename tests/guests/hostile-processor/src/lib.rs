@@ -83,6 +83,10 @@ mod attack {
 
     pub(crate) fn endless_recursion(alerts: Vec<Alert>) -> Answer {
         fn deeper(depth: u64) -> u64 {
+            // Never, but the compiler cannot know.
+            if depth == black_box(u64::MAX) {
+                return 0;
+            }
             black_box(deeper(black_box(depth + 1)) + 1)
         }
         with(alerts, &deeper(0).to_string())
