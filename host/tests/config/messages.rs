@@ -166,7 +166,7 @@ fn each_mistake_in_a_source_is_told_by_line_key_and_remedy() {
         ),
         (
             "until = \"SECRET[vault.contoso]\"\n",
-            "w.toml:7: sources.contoso.until: refers to a secret backend; that may stand in client_secret only",
+            "w.toml:7: sources.contoso.until: refers to a secret backend; that may stand in client_secret and refresh_token_key only",
         ),
     ] {
         assert_eq!(said(more), want);

@@ -150,14 +150,19 @@ fn name_or_v4(host: &str) -> Option<Place> {
     let numbers = numbers?;
     let (last, first) = numbers.split_last()?;
     let room = 4_usize.checked_sub(first.len())?;
-    if room == 0 || first.iter().any(|number| *number > 255) || *last >= 256_u64.pow(room as u32) {
+    if room == 0
+        || first.iter().any(|number| *number > 255)
+        || *last >= 256_u64.pow(u32::try_from(room).ok()?)
+    {
         return None;
     }
     let mut bits = *last;
     for (at, number) in first.iter().enumerate() {
         bits += number << (8 * (3 - at));
     }
-    Some(Place::Address(Ipv4Addr::from_bits(bits as u32).into()))
+    Some(Place::Address(
+        Ipv4Addr::from_bits(u32::try_from(bits).ok()?).into(),
+    ))
 }
 
 fn number(label: &str) -> Option<u64> {

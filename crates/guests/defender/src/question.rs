@@ -145,12 +145,9 @@ impl TokenRequest {
             ));
         }
         check_text("credentials.client-id", asker.client_id)?;
-        let mut form = vec![
-            ("grant_type", asker.grant),
-            ("client_id", asker.client_id),
-            ("resource", SIEM_RESOURCE),
-        ];
+        let mut form = vec![("grant_type", asker.grant), ("client_id", asker.client_id)];
         form.extend(&asker.proofs);
+        form.push(("resource", SIEM_RESOURCE));
         let form: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
         let secrets = asker.proofs.iter().map(|(_, value)| (*value).to_owned());
         Ok(Self {
