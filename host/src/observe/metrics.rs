@@ -1,9 +1,9 @@
 //! What is counted, for Prometheus to fetch: per source and tenant.
 //!
 //! Names and labels are part of what users build on: they are listed in
-//! `docs/configuration.md`. No label holds what a service or a plugin said.
+//! `docs/configuration.md`, and are Vector's where it has them. No label holds what a service or a plugin said.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Label, counter, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 use std::net::SocketAddr;
 
@@ -20,11 +20,11 @@ pub fn serve(listen: SocketAddr) -> Result<(), BuildError> {
 
 /// The counts of one source and tenant. Without [`serve`] they count nothing.
 pub(crate) struct Counts {
-    labels: [(&'static str, String); 2],
-    /// Polls that read up to the service's now, or as far as their turn went.
+    labels: Vec<Label>,
+    /// Polls that read up to the service's now.
     pub(crate) polls: Counter,
     /// Detections that were new.
-    pub(crate) new: Counter,
+    pub(crate) received: Counter,
     /// Detections that were known, because polls overlap.
     pub(crate) known: Counter,
     /// Entries that went into quarantine.
@@ -35,21 +35,34 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn of(source: &str, tenant: &str) -> Self {
-        let labels = [("source", source.to_owned()), ("tenant", tenant.to_owned())];
+        let labels = vec![
+            Label::from_static_parts("component_kind", "source"),
+            Label::new("component_id", source.to_owned()),
+            Label::from_static_parts("component_type", "defender"),
+            Label::new("tenant", tenant.to_owned()),
+        ];
+        let with = |name, value| {
+            let more = Label::from_static_parts(name, value);
+            labels.iter().cloned().chain([more]).collect::<Vec<_>>()
+        };
         Self {
-            polls: counter!("watchbell_polls_total", &labels),
-            new: counter!("watchbell_detections_total", &labels),
-            known: counter!("watchbell_duplicates_total", &labels),
-            quarantined: counter!("watchbell_quarantined_total", &labels),
-            cursor: gauge!("watchbell_cursor_timestamp_seconds", &labels),
+            polls: counter!("watchbell_polls_total", labels.clone()),
+            received: counter!("component_received_events_total", labels.clone()),
+            known: counter!(
+                "component_discarded_events_total",
+                with("intentional", "true")
+            ),
+            quarantined: counter!("watchbell_quarantined_total", labels.clone()),
+            cursor: gauge!("watchbell_cursor_timestamp_seconds", labels.clone()),
             labels,
         }
     }
 
-    /// A poll gave nothing, or not all.
-    pub(crate) fn failed(&self, cause: &str) {
-        let mut labels = self.labels.to_vec();
-        labels.push(("cause", cause.to_owned()));
-        counter!("watchbell_poll_errors_total", &labels).increment(1);
+    /// A poll gave nothing, or not all. `kind` is one of ours, never what somebody said.
+    pub(crate) fn failed(&self, kind: &str) {
+        let mut labels = self.labels.clone();
+        labels.push(Label::from_static_parts("stage", "receiving"));
+        labels.push(Label::new("error_type", kind.to_owned()));
+        counter!("component_errors_total", labels).increment(1);
     }
 }

@@ -52,29 +52,34 @@ impl PullError {
         }
     }
 
-    /// What kind of error it is, in words that are the same each time.
+    /// What kind of error it is: one of a few dozen, whatever a service or component says,
+    /// since it tells errors apart in the log and is a label of a metric.
     #[must_use]
     pub fn kind(&self) -> String {
-        match self {
-            Self::Service { error, .. } => match &**error {
-                Error::Unauthorized(refusal)
-                | Error::Forbidden(refusal)
-                | Error::Throttled(refusal)
-                | Error::Unavailable(refusal)
-                | Error::UnexpectedStatus(refusal) => {
-                    format!("{:?} {}", refusal.stage, refusal.status)
-                }
-                Error::Unreachable(failure) => format!("unreachable {:?}", failure.stage),
-                Error::TimedOut(failure) => format!("timed out {:?}", failure.stage),
-                Error::Denied(failure) => format!("denied {:?}", failure.stage),
-                Error::Malformed(fault) => format!("malformed {:?}", fault.stage),
-                Error::TooLarge(fault) => format!("too large {:?}", fault.stage),
-                Error::InvalidConfig(fault) => format!("configuration {}", fault.field),
-                Error::Other(_) => "other".to_owned(),
-            },
-            Self::Component(_) => "component".to_owned(),
-            Self::Secret(_) | Self::Egress(_) => "settings".to_owned(),
-        }
+        let at = |stage: Stage| match stage {
+            Stage::Token => "token",
+            Stage::Detections => "detections",
+        };
+        let error = match self {
+            Self::Service { error, .. } => &**error,
+            Self::Component(_) => return "component".to_owned(),
+            Self::Secret(_) | Self::Egress(_) => return "settings".to_owned(),
+        };
+        let (what, stage) = match error {
+            Error::Unauthorized(refusal) => ("unauthorized", refusal.stage),
+            Error::Forbidden(refusal) => ("forbidden", refusal.stage),
+            Error::Throttled(refusal) => ("throttled", refusal.stage),
+            Error::Unavailable(refusal) => ("unavailable", refusal.stage),
+            Error::UnexpectedStatus(refusal) => ("unexpected_status", refusal.stage),
+            Error::Unreachable(failure) => ("unreachable", failure.stage),
+            Error::TimedOut(failure) => ("timed_out", failure.stage),
+            Error::Denied(failure) => ("denied", failure.stage),
+            Error::Malformed(fault) => ("malformed", fault.stage),
+            Error::TooLarge(fault) => ("too_large", fault.stage),
+            Error::InvalidConfig(_) => return "invalid_config".to_owned(),
+            Error::Other(_) => return "other".to_owned(),
+        };
+        format!("{}_{what}", at(stage))
     }
 
     /// Whether the login service refused the secret, which may have been rotated.

@@ -368,15 +368,22 @@ fn metrics_have_source_and_tenant_and_no_secret() {
         }
         text
     };
-    let of = |name: &str, tenant: &str| format!("{name}{{source=\"contoso\",tenant=\"{tenant}\"");
+    let of = |name: &str, tenant: &str| {
+        format!(
+            "{name}{{component_kind=\"source\",component_id=\"contoso\",component_type=\"defender\",tenant=\"{tenant}\""
+        )
+    };
     let all = visible(&running).len();
     wait_until("counts", || {
         let text = fetch();
-        let new = format!("{}}} {all}", of("watchbell_detections_total", "north"));
-        text.contains(&new) && text.contains(&of("watchbell_poll_errors_total", "south"))
+        let new = format!("{}}} {all}", of("component_received_events_total", "north"));
+        text.contains(&new) && text.contains(&of("component_errors_total", "south"))
     });
     let text = fetch();
-    assert!(text.contains("cause=\"Detections 403\""), "{text}");
+    assert!(
+        text.contains("error_type=\"detections_forbidden\""),
+        "{text}"
+    );
     assert!(
         text.contains(&of("watchbell_cursor_timestamp_seconds", "north")),
         "{text}"
@@ -385,7 +392,8 @@ fn metrics_have_source_and_tenant_and_no_secret() {
         !text.contains(CLIENT_SECRET) && !text.contains("eyJ"),
         "{text}"
     );
-    for line in text.lines().filter(|line| line.starts_with("watchbell_")) {
+    let is_figure = |line: &&str| line.starts_with("watchbell_") || line.starts_with("component_");
+    for line in text.lines().filter(is_figure) {
         assert!(line.contains("tenant=\""), "{line}");
     }
     service.terminate();

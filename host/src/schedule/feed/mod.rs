@@ -175,6 +175,7 @@ impl Feed {
         self.say(&tally);
         match ended {
             Ok(()) => {
+                self.counts.polls.increment(1);
                 self.well();
                 Step::Done
             }

@@ -66,8 +66,7 @@ impl Feed {
 
     pub(super) fn say(&mut self, tally: &Tally) {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        self.counts.polls.increment(1);
-        self.counts.new.increment(count(tally.fresh));
+        self.counts.received.increment(count(tally.fresh));
         self.counts.known.increment(count(tally.duplicates));
         self.counts.quarantined.increment(count(tally.quarantined));
         if tally.fresh > 0 || tally.quarantined > 0 {
