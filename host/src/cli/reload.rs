@@ -7,6 +7,7 @@ use crate::stamp::Stamp;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Between two looks at the files.
@@ -23,7 +24,8 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reloads whenever it is told to. Returns only when signals cannot be received.
+    /// Reloads whenever it is told to. Returns only when signals cannot be received. For a
+    /// task of its own: it looks at every file.
     pub(super) async fn run(mut self) -> io::Error {
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
@@ -82,10 +84,16 @@ impl Reload {
         if config.metrics != self.loaded.metrics {
             tracing::warn!("metrics.listen changes with a restart only");
         }
-        let prepared = prepare_on(&self.runtime, &config)
-            .await
-            .map_err(|failure| failure.to_string())?;
-        let changed = self.replan.put(prepared.plan).await?;
+        // Compiling takes seconds, and a component that is tried out may take all it is
+        // given: neither holds up those who poll.
+        let (runtime, here) = (self.runtime.clone(), Handle::current());
+        let preparing = tokio::task::spawn_blocking(move || {
+            let prepared = here.block_on(prepare_on(&runtime, &config));
+            (prepared, config)
+        });
+        let (prepared, config) = preparing.await.map_err(|error| error.to_string())?;
+        let plan = prepared.map_err(|failure| failure.to_string())?.plan;
+        let changed = self.replan.put(plan).await?;
         self.loaded = config;
         Ok(changed)
     }

@@ -102,6 +102,7 @@ impl Run {
             replan: service.replan(),
             watch: self.watch_config,
         };
+        let reloading = tokio::spawn(reload.run());
         let working = async {
             if self.once {
                 service.run_polls(1, drain).await
@@ -121,7 +122,10 @@ impl Run {
         };
         let ended = tokio::select! {
             ended = working => ended,
-            error = reload.run() => return Err(Failure::new(Exit::Internal, error)),
+            error = reloading => return Err(match error {
+                Ok(error) => Failure::new(Exit::Internal, error),
+                Err(error) => Failure::new(Exit::Internal, error),
+            }),
             () = stopping => {
                 return Err(Failure::new(Exit::Later, "ended at once; what remains is kept"));
             }
