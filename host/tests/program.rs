@@ -12,6 +12,7 @@
 mod program {
     mod cache;
     mod crash;
+    mod fairness;
     mod mistakes;
     mod orders;
     mod poll;

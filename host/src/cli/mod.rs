@@ -17,6 +17,10 @@ use crate::observe;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long work that cannot be interrupted may go on when all else is done.
+const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// Pulls security detections out of Microsoft Defender and hands them on.
 ///
@@ -90,9 +94,11 @@ fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime
-        .map_err(|e| Failure::new(Exit::Internal, e))?
-        .block_on(work)
+    let runtime = runtime.map_err(|e| Failure::new(Exit::Internal, e))?;
+    let done = runtime.block_on(work);
+    // What still compiles or waits for a disk would hold up the end.
+    runtime.shutdown_timeout(AT_THE_END);
+    done
 }
 
 /// Resolves when the program is asked to end: SIGTERM, or Ctrl-C.

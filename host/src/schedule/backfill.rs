@@ -230,7 +230,7 @@ async fn one(
         .max_response_bytes
         .min(feed.shared.flight.largest());
     let room = task.room.min(most);
-    let _reserved = feed.shared.flight.reserve(room).await;
+    let _reserved = feed.shared.flight.slow(room).await;
     let answer = ask(&feed.puller, window, limit, room).await;
     let rows = match answer.outcome {
         Ok(rows) if is_full(&rows, limit) || (rows.beyond > 0 && !window.is_least()) => {

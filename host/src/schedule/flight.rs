@@ -1,7 +1,9 @@
 //! Bytes of answers that may be in memory at one time, whoever asked for them.
 //!
 //! Who asks reserves what the answer may have. The reservation is also the bound of that
-//! answer, so the sum holds whatever services send.
+//! answer, so the sum holds whatever services send. There are two halves: one for quick
+//! turns, and one for those that are slow or large. So services that hang, or dribble, or
+//! have a backlog take nothing from those that answer.
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,8 +14,9 @@ const UNIT: u64 = 1024;
 /// The bound. Clones share it.
 #[derive(Clone)]
 pub struct Flight {
-    units: Arc<Semaphore>,
-    most: u64,
+    quick: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+    half: u64,
 }
 
 /// A reservation; given back when it is dropped.
@@ -23,40 +26,51 @@ impl Flight {
     /// With room for that many bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT)
+        let units = usize::try_from(bytes / 2 / UNIT)
             .unwrap_or(usize::MAX)
             .min(Semaphore::MAX_PERMITS);
         Self {
-            units: Arc::new(Semaphore::new(units)),
-            most: units as u64 * UNIT,
+            quick: Arc::new(Semaphore::new(units)),
+            slow: Arc::new(Semaphore::new(units)),
+            half: units as u64 * UNIT,
         }
     }
 
-    /// The largest reservation: half of all, so that one never keeps the others out.
+    /// The largest reservation: a half, so that one never keeps the others out.
     #[must_use]
     pub fn largest(&self) -> u64 {
-        self.most / 2
+        self.half
     }
 
-    /// Reserves at once, or not.
+    /// Whether so many bytes are too many to be quick with: an eighth of a half.
     #[must_use]
-    pub fn try_reserve(&self, bytes: u64) -> Option<Reserved> {
-        Arc::clone(&self.units)
-            .try_acquire_many_owned(self.units_of(bytes))
-            .ok()
+    pub fn is_large(&self, bytes: u64) -> bool {
+        bytes > self.half / 8
     }
 
-    /// Reserves, and waits until there is room.
-    pub async fn reserve(&self, bytes: u64) -> Option<Reserved> {
+    /// Reserves for a quick turn, at once or not.
+    #[must_use]
+    pub fn try_quick(&self, bytes: u64) -> Option<Reserved> {
+        let quick = Arc::clone(&self.quick);
+        quick.try_acquire_many_owned(self.units_of(bytes)).ok()
+    }
+
+    /// Reserves for what may be slow, at once or not.
+    #[must_use]
+    pub fn try_slow(&self, bytes: u64) -> Option<Reserved> {
+        let slow = Arc::clone(&self.slow);
+        slow.try_acquire_many_owned(self.units_of(bytes)).ok()
+    }
+
+    /// Reserves for what may be slow, and waits until there is room.
+    pub async fn slow(&self, bytes: u64) -> Option<Reserved> {
         // Never closed, so this cannot fail.
-        Arc::clone(&self.units)
-            .acquire_many_owned(self.units_of(bytes))
-            .await
-            .ok()
+        let slow = Arc::clone(&self.slow);
+        slow.acquire_many_owned(self.units_of(bytes)).await.ok()
     }
 
     fn units_of(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes.min(self.largest()).div_ceil(UNIT)).unwrap_or(u32::MAX)
+        u32::try_from(bytes.min(self.half).div_ceil(UNIT)).unwrap_or(u32::MAX)
     }
 }
 
@@ -65,13 +79,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_reserved_is_not_there_for_others_and_one_takes_half_at_most() {
+    fn one_takes_a_half_at_most_and_what_is_slow_takes_nothing_from_what_is_quick() {
         let flight = Flight::new(1 << 20);
-        let first = flight.try_reserve(u64::MAX).unwrap();
-        let second = flight.try_reserve(u64::MAX).unwrap();
-        assert!(flight.try_reserve(1).is_none());
-        drop(first);
-        assert!(flight.try_reserve(1 << 18).is_some());
-        drop(second);
+        let slow = flight.try_slow(u64::MAX).unwrap();
+        assert!(flight.try_slow(1).is_none());
+        let quick = flight.try_quick(u64::MAX).unwrap();
+        assert!(flight.try_quick(1).is_none());
+        drop(slow);
+        assert!(flight.try_slow(1 << 18).is_some());
+        assert!(flight.try_quick(1).is_none());
+        drop(quick);
+        assert!(flight.try_quick(1 << 18).is_some());
     }
 }

@@ -18,9 +18,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use watchbell_ledger::{self as ledger, FeedId, FeedName, Forgotten, Ledger};
 
-/// Changes that may wait to be taken up.
-const CHANGES: usize = 64;
-
 /// What is polled and where it goes.
 pub struct Plan {
     /// The sources, each once for each of its tenants.
@@ -190,11 +187,17 @@ impl Service {
     async fn poll(mut self, polls: Option<usize>, drain: Duration) -> Ended {
         let flight = self.shared.flight.clone();
         let turns = Turns::new(self.concurrency, flight, self.stop.subscribe(), polls);
-        let (change, changes) = mpsc::channel(CHANGES);
+        let (change, changes) = mpsc::channel(1);
         let feeds = std::mem::take(&mut self.feeds);
-        let (polled, ended) = self
-            .deliver_during(turns.run(feeds, changes), Some(change), drain)
-            .await;
+        // A task of its own: sinks that come to rest for another plan hold up no poll.
+        let polling = tokio::spawn(turns.run(feeds, changes));
+        let polling = async {
+            polling.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "polling ended by a defect of ours");
+                Polled::default()
+            })
+        };
+        let (polled, ended) = self.deliver_during(polling, Some(change), drain).await;
         Ended { polled, ..ended }
     }
 
@@ -234,22 +237,15 @@ impl Service {
                             stop: &stop,
                             sinks: &mut sinks,
                         };
-                        // The feeds change between turns, which `work` must go on for.
-                        let changed = change.apply(plan).await;
-                        let _ = told.send(match changed {
+                        let changed = match change.apply(plan).await {
                             Ok((changed, all)) => {
-                                let sender = changes.clone();
-                                tokio::spawn(async move {
-                                    for one in all {
-                                        if sender.send(one).await.is_err() {
-                                            break;
-                                        }
-                                    }
-                                });
+                                // Fails when polling is over, and then nothing is polled.
+                                let _ = changes.send(all).await;
                                 Ok(changed)
                             }
                             Err(error) => Err(error.to_string()),
-                        });
+                        };
+                        let _ = told.send(changed);
                     }
                 }
             }
@@ -334,10 +330,12 @@ struct Replanning<'s> {
 }
 
 impl Replanning<'_> {
-    /// Changes the sinks at once; the feeds' changes are the caller's to hand on.
-    async fn apply(self, plan: Plan) -> Result<(Changed, Vec<Change>), ledger::Error> {
+    /// Changes the sinks; the feeds' change is the caller's to hand on.
+    async fn apply(self, plan: Plan) -> Result<(Changed, Change), ledger::Error> {
         let mut changed = Changed::default();
         let ledger = &self.shared.ledger;
+        // First, since a feed that is enrolled and not polled does no harm.
+        let ids = enrol(ledger, &plan.sources).await?;
         let outputs = plan.pipeline.outputs;
         // What changes comes to rest first, so that nobody writes to what is registered.
         let stays: HashSet<String> = outputs
@@ -359,8 +357,7 @@ impl Replanning<'_> {
                 changed.sinks += 1;
             }
         }
-        let ids = enrol(ledger, &plan.sources).await?;
-        let mut changes = Vec::new();
+        let mut feeds = Change::default();
         let mut kept = HashSet::new();
         for (id, (name, puller)) in ids.into_iter().zip(plan.sources) {
             kept.insert(id);
@@ -382,22 +379,19 @@ impl Replanning<'_> {
                 Some(_) => changed.replaced += 1,
                 None => changed.added += 1,
             }
-            changes.push(Change::Put(Box::new(Feed::new(
-                &handle,
-                self.stop.subscribe(),
-            ))));
+            feeds.put.push(Feed::new(&handle, self.stop.subscribe()));
             self.roster.put(handle);
         }
         for id in self.roster.ids() {
             if !kept.contains(&id) {
                 self.roster.remove(id);
-                changes.push(Change::Remove(id));
+                feeds.remove.push(id);
                 changed.removed += 1;
             }
         }
         // Whoever comes back may have something waiting.
         self.shared.news.send_modify(|count| *count += 1);
-        Ok((changed, changes))
+        Ok((changed, feeds))
     }
 }
 

@@ -37,8 +37,8 @@ use watchbell_ledger::{Commit, Committed, Covered, FeedId, Stands, Time};
 const TURN: Duration = Duration::from_secs(1);
 
 /// Bytes of the first answer, which nobody knows yet, and of the ones after it at least:
-/// 2,000 detections, and 120.
-const FIRST_ROOM: u64 = 4 << 20;
+/// 500 detections, and 120. One that is larger is asked for again with more room.
+const FIRST_ROOM: u64 = 1 << 20;
 const LEAST_ROOM: u64 = 256 << 10;
 
 /// Keys are kept that much longer than they are needed.
@@ -133,6 +133,10 @@ impl Feed {
     /// Takes over what another instance of the same feed learned: settings changed, and
     /// where it stands did not.
     pub fn take_over(&mut self, old: Self) {
+        if self.puller.settings().reading == old.puller.settings().reading {
+            self.pace = old.pace;
+        }
+        self.room = old.room;
         self.clock = old.clock;
         self.epoch_seen = old.epoch_seen;
         self.trouble = old.trouble;

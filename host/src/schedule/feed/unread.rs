@@ -111,7 +111,7 @@ impl Feed {
         };
         let room = self.puller.settings().max_response_bytes;
         // Waiting with a reservation in hand could be for ever.
-        let Some(_reserved) = self.shared.flight.try_reserve(room) else {
+        let Some(_reserved) = self.shared.flight.try_slow(room) else {
             return Ok(());
         };
         let answer = ask(&self.puller, window, None, room).await;

@@ -2,26 +2,27 @@
 //!
 //! Feeds are seats and not tasks: an idle tenant costs a few hundred bytes. Those that are
 //! due are served in the order in which they became due, under three bounds: turns under
-//! way, bytes of answers in memory, and for feeds that are slow half of the turns. A feed
-//! with much to read gives its place up after a second and goes to the end of the row, so
-//! nobody waits for its backlog; one that waits for its service holds no more than one of
-//! the slow places.
+//! way, bytes of answers in memory, and half of both for feeds that are slow or have large
+//! answers. A feed with much to read gives its place up after a second and goes to the end
+//! of the row, so nobody waits for its backlog; one that waits for its service holds no
+//! more than one of the slow places.
+
+mod seat;
+mod turn;
 
 use super::feed::{Feed, Step};
-use super::flight::{Flight, Reserved};
+use super::flight::Flight;
 use hdrhistogram::Histogram;
+use seat::Seat;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
+use turn::{Hold, Places, Turn, turn};
 use watchbell_ledger::FeedId;
-
-/// A turn that takes longer is slow.
-const SLOW: Duration = Duration::from_secs(2);
 
 /// The longest time between the first polls of two feeds that follow each other: a few
 /// tenants need not wait for an interval to pass, and many begin evenly over it.
@@ -32,9 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks for room while nobody has a turn.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(50);
-
-/// How long a turn that is under way may take after a stop.
-const UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// How polling went.
 #[derive(Debug)]
@@ -66,12 +64,13 @@ fn lag() -> Histogram<u64> {
     Histogram::new(2).expect("two digits")
 }
 
-/// What may be changed while it runs.
-pub enum Change {
-    /// A feed is there from now on, or in place of the one with its number.
-    Put(Box<Feed>),
-    /// A feed is not there any more.
-    Remove(FeedId),
+/// What is changed while it runs.
+#[derive(Default)]
+pub struct Change {
+    /// Feeds that are there from now on, or in place of those with their numbers.
+    pub put: Vec<Feed>,
+    /// Feeds that are not there any more.
+    pub remove: Vec<FeedId>,
 }
 
 /// Feeds and when each is due.
@@ -82,39 +81,15 @@ pub struct Turns {
     count: u64,
     running: JoinSet<Turn>,
     most: usize,
-    flight: Flight,
-    slow: Arc<Semaphore>,
-    /// Those that were slow last time and wait for a slow place.
+    places: Places,
+    /// Those that are slow or large and wait for a place of that kind.
     slow_row: VecDeque<FeedId>,
-    /// The first in the row, which waits for room for its answer.
+    /// The first in the row of the quick, which waits for room for its answer.
     first: Option<FeedId>,
     stop: watch::Receiver<bool>,
     /// How often each is polled; none: for ever.
     polls: Option<usize>,
     polled: Polled,
-}
-
-struct Seat {
-    /// None while it has its turn.
-    feed: Option<Box<Feed>>,
-    /// When it is due, while it waits.
-    at: Instant,
-    /// When the poll that goes on, or the next one, was due.
-    tick: Instant,
-    /// Whether the next turn begins a poll.
-    is_new: bool,
-    is_slow: bool,
-    left: Option<usize>,
-    /// What takes its place when its turn is over.
-    next: Option<Box<Feed>>,
-    is_gone: bool,
-}
-
-/// A turn that is over.
-struct Turn {
-    feed: Box<Feed>,
-    step: Option<Step>,
-    was_slow: bool,
 }
 
 impl Turns {
@@ -134,8 +109,7 @@ impl Turns {
             count: 0,
             running: JoinSet::new(),
             most,
-            flight,
-            slow: Arc::new(Semaphore::new((most / 2).max(1))),
+            places: Places::new(most, flight),
             slow_row: VecDeque::new(),
             first: None,
             stop,
@@ -146,21 +120,14 @@ impl Turns {
 
     /// Polls `feeds` until told to stop, or until each was polled as often as it should be.
     pub async fn run(mut self, feeds: Vec<Feed>, mut changes: mpsc::Receiver<Change>) -> Polled {
-        self.seat_all(feeds);
+        self.put(feeds);
         let mut is_open = true;
         loop {
             self.start();
             if self.is_over() {
                 return self.polled;
             }
-            let next = self.due.peek().map(|Reverse((at, ..))| *at);
-            // Without a place, only a turn that ends changes anything.
-            let next = match self.first {
-                _ if self.running.len() >= self.most => None,
-                // A backfill may give room back, and nobody tells.
-                Some(_) => Some(Instant::now() + LOOK_FOR_ROOM_EVERY),
-                None => next,
-            };
+            let wake = self.wake();
             let mut stop = self.stop.clone();
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -169,36 +136,60 @@ impl Turns {
                     Some(change) => self.change(change),
                     None => is_open = false,
                 },
-                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
         self.wind_up().await
     }
 
-    /// Spreads the first polls.
-    fn seat_all(&mut self, feeds: Vec<Feed>) {
+    /// When something may change though no turn ends.
+    fn wake(&self) -> Option<Instant> {
+        let due = self.due.peek().map(|Reverse((at, ..))| *at);
+        // Without a place, only a turn that ends changes anything, or one more that is due:
+        // then places are wanted.
+        if self.running.len() >= self.most {
+            return due.filter(|_| !self.places.is_wanted());
+        }
+        // A backfill may give room back, and nobody tells.
+        let room = Instant::now() + LOOK_FOR_ROOM_EVERY;
+        match (self.first, self.slow_row.front()) {
+            (Some(_), _) => Some(room),
+            (None, Some(_)) => Some(due.map_or(room, |due| due.min(room))),
+            (None, None) => due,
+        }
+    }
+
+    /// Seats feeds, their first polls spread; one that is there already is replaced, and
+    /// keeps its time.
+    fn put(&mut self, feeds: Vec<Feed>) {
         let now = Instant::now();
         let count = u32::try_from(feeds.len().max(1)).unwrap_or(u32::MAX);
         for (index, feed) in (0_u32..).zip(feeds) {
             let apart = (feed.period() / count).min(MOST_SPREAD);
-            self.put(Box::new(feed), now + apart * index);
+            self.seat(Box::new(feed), now + apart * index);
         }
     }
 
-    fn put(&mut self, feed: Box<Feed>, at: Instant) {
+    fn seat(&mut self, mut feed: Box<Feed>, spread: Instant) {
         let id = feed.id();
-        let seat = Seat {
-            feed: Some(feed),
-            at,
-            tick: at,
-            is_new: true,
-            is_slow: false,
-            left: self.polls,
-            next: None,
-            is_gone: false,
+        let Some(seat) = self.seats.get_mut(&id) else {
+            self.seats.insert(id, Seat::new(feed, spread, self.polls));
+            return self.line_up(id, spread);
         };
-        self.seats.insert(id, seat);
-        self.line_up(id, at);
+        seat.is_gone = false;
+        let Some(old) = seat.feed.take() else {
+            seat.next = Some(feed);
+            return;
+        };
+        let is_same_period = old.period() == feed.period();
+        feed.take_over(*old);
+        seat.feed = Some(feed);
+        // Its settings may be what it waited for, or say when it is due.
+        if !(seat.is_new && is_same_period) {
+            seat.tick = spread;
+            seat.is_new = true;
+            self.line_up(id, spread);
+        }
     }
 
     fn line_up(&mut self, id: FeedId, at: Instant) {
@@ -215,69 +206,70 @@ impl Turns {
     }
 
     fn change(&mut self, change: Change) {
-        match change {
-            Change::Put(feed) => {
-                let id = feed.id();
-                match self.seats.get_mut(&id) {
-                    Some(seat) => {
-                        seat.is_gone = false;
-                        match seat.feed.take() {
-                            None => seat.next = Some(feed),
-                            Some(old) => {
-                                // Settings may be what it waited for.
-                                self.replace(*old, feed);
-                            }
-                        }
-                    }
-                    None => self.put(feed, Instant::now()),
-                }
-            }
-            Change::Remove(id) => match self.seats.get_mut(&id) {
+        for id in change.remove {
+            match self.seats.get_mut(&id) {
                 Some(seat) if seat.feed.is_none() => {
                     seat.is_gone = true;
                     seat.next = None;
                 }
                 _ => drop(self.seats.remove(&id)),
-            },
+            }
         }
-    }
-
-    fn replace(&mut self, old: Feed, mut new: Box<Feed>) {
-        new.take_over(old);
-        self.put(new, Instant::now());
+        self.put(change.put);
     }
 
     /// Gives out the places that are free.
     fn start(&mut self) {
         while self.running.len() < self.most {
-            if let Some(id) = self.slow_row.front().copied()
-                && let Ok(place) = Arc::clone(&self.slow).try_acquire_owned()
-            {
-                self.slow_row.pop_front();
-                if !self.begin(id, Some(place)) {
-                    return;
-                }
-                continue;
-            }
-            let Some(id) = self.first.take().or_else(|| self.next_due()) else {
-                return;
-            };
-            let Some(seat) = self.seats.get(&id) else {
-                continue;
-            };
-            if seat.is_slow {
-                match Arc::clone(&self.slow).try_acquire_owned() {
-                    Ok(place) => {
-                        if !self.begin(id, Some(place)) {
-                            return;
-                        }
-                    }
-                    Err(_) => self.slow_row.push_back(id),
-                }
-            } else if !self.begin(id, None) {
-                return;
+            // Half at most are slow, so that goes first.
+            if !(self.start_slow() || self.start_quick()) {
+                break;
             }
         }
+        let now = Instant::now();
+        let is_due = self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now);
+        let is_wanted = self.first.is_some() || !self.slow_row.is_empty() || is_due;
+        self.places.want(is_wanted);
+    }
+
+    /// Begins the turn of the one that has been due longest. One that is slow or large
+    /// goes to a row of its own.
+    fn start_quick(&mut self) -> bool {
+        while let Some(id) = self.first.take().or_else(|| self.next_due()) {
+            let Some(room) = self.room(id) else {
+                continue;
+            };
+            let is_slow = self.seats.get(&id).is_some_and(|seat| seat.is_slow);
+            if is_slow || self.places.is_large(room) {
+                self.slow_row.push_back(id);
+                continue;
+            }
+            let Some(hold) = self.places.quick(room) else {
+                self.first = Some(id);
+                return false;
+            };
+            return self.begin(id, hold);
+        }
+        false
+    }
+
+    fn start_slow(&mut self) -> bool {
+        while let Some(id) = self.slow_row.pop_front() {
+            let Some(room) = self.room(id) else {
+                continue;
+            };
+            let Some(hold) = self.places.slow(room) else {
+                self.slow_row.push_front(id);
+                return false;
+            };
+            return self.begin(id, hold);
+        }
+        false
+    }
+
+    /// What the next answer of one that waits may have; none for one that is gone.
+    fn room(&self, id: FeedId) -> Option<u64> {
+        Some(self.seats.get(&id)?.feed.as_ref()?.room())
     }
 
     /// The one that has been due longest, unless none is due.
@@ -298,18 +290,11 @@ impl Turns {
         }
     }
 
-    /// Begins a turn; false when there is no room for its answer, and then it is the first
-    /// to get some.
-    fn begin(&mut self, id: FeedId, place: Option<OwnedSemaphorePermit>) -> bool {
+    fn begin(&mut self, id: FeedId, hold: Hold) -> bool {
         let Some(seat) = self.seats.get_mut(&id) else {
-            return true;
+            return false;
         };
         let Some(feed) = seat.feed.take() else {
-            return true;
-        };
-        let Some(room) = self.flight.try_reserve(feed.room()) else {
-            seat.feed = Some(feed);
-            self.first = Some(id);
             return false;
         };
         if std::mem::take(&mut seat.is_new) {
@@ -319,18 +304,19 @@ impl Turns {
             self.polled.start_lag.saturating_record(micros);
         }
         let span = feed.span();
-        let turn = turn(feed, room, place, Arc::clone(&self.slow), self.stop.clone());
+        let turn = turn(feed, hold, self.places.clone(), self.stop.clone());
         self.running.spawn(turn.instrument(span));
         true
     }
 
     fn ended(&mut self, done: Result<Turn, tokio::task::JoinError>) {
         let Turn {
-            feed,
+            mut feed,
             step,
             was_slow,
         } = match done {
             Ok(turn) => turn,
+            // Turns catch what panics, and none is aborted.
             Err(error) => {
                 tracing::error!(%error, "a source's task ended by a defect of ours");
                 return;
@@ -344,12 +330,14 @@ impl Turns {
             self.seats.remove(&id);
             return;
         }
-        if let Some(next) = seat.next.take() {
-            self.replace(*feed, next);
-            return;
+        let now = Instant::now();
+        let is_replaced = seat.next.is_some();
+        if let Some(mut next) = seat.next.take() {
+            next.take_over(*feed);
+            feed = next;
         }
         seat.is_slow = was_slow;
-        let now = Instant::now();
+        let period = feed.period();
         let must_end = seat.left.is_some();
         let at = match step {
             Some(Step::Done) => {
@@ -360,14 +348,9 @@ impl Turns {
                         return;
                     }
                 }
-                let period = feed.period();
-                let late = now.saturating_duration_since(seat.tick);
-                let passed = late.as_nanos() / period.as_nanos().max(1);
-                let passed = u32::try_from(passed).unwrap_or(u32::MAX);
-                self.polled.missed += u64::from(passed);
-                seat.tick += period * passed.saturating_add(1);
-                seat.is_new = true;
-                seat.tick
+                let (at, missed) = seat.advance(period, now);
+                self.polled.missed += missed;
+                at
             }
             // To the end of the row.
             None | Some(Step::More) => now,
@@ -375,18 +358,15 @@ impl Turns {
                 self.seats.remove(&id);
                 return;
             }
+            // The new settings may be what it waited for.
+            Some(Step::Later(_) | Step::Stuck(_)) if is_replaced => now,
             Some(Step::Stuck(_)) if must_end => return self.give_up(id, &feed),
             Some(Step::Later(wait)) if must_end && (feed.is_spent() || wait > PATIENCE) => {
                 return self.give_up(id, &feed);
             }
             Some(Step::Later(wait) | Step::Stuck(wait)) => {
-                // While it backs off it is not due, so it misses nothing.
-                let at = now + wait;
-                let period = feed.period();
-                while wait > Duration::ZERO && seat.tick + period <= at {
-                    seat.tick += period;
-                }
-                at
+                seat.back_off(period, now + wait);
+                now + wait
             }
         };
         seat.feed = Some(feed);
@@ -400,6 +380,9 @@ impl Turns {
 
     /// What was found so far is written down; what is under way gets a little time.
     async fn wind_up(mut self) -> Polled {
+        let now = Instant::now();
+        let missed = self.seats.values().map(|seat| seat.missed(now));
+        self.polled.missed += missed.sum::<u64>();
         while let Some(done) = self.running.join_next().await {
             if let Ok(turn) = done
                 && self.polls.is_some()
@@ -415,47 +398,4 @@ impl Turns {
         }
         self.polled
     }
-}
-
-/// One turn. One that becomes slow needs a slow place; without one it is given up, which
-/// loses nothing, since what a window found is written down whole or not at all.
-async fn turn(
-    mut feed: Box<Feed>,
-    _room: Reserved,
-    mut place: Option<OwnedSemaphorePermit>,
-    slow: Arc<Semaphore>,
-    stop: watch::Receiver<bool>,
-) -> Turn {
-    let began = Instant::now();
-    let step = {
-        let mut polling = std::pin::pin!(feed.poll());
-        let mut is_timed = place.is_none();
-        loop {
-            tokio::select! {
-                step = &mut polling => break Some(step),
-                () = overdue(stop.clone()) => break Some(Step::Stopped),
-                () = tokio::time::sleep_until(began + SLOW), if is_timed => {
-                    is_timed = false;
-                    match Arc::clone(&slow).try_acquire_owned() {
-                        Ok(one) => place = Some(one),
-                        Err(_) => break None,
-                    }
-                }
-            }
-        }
-    };
-    drop(place);
-    Turn {
-        step,
-        was_slow: began.elapsed() >= SLOW,
-        feed,
-    }
-}
-
-/// Resolves a while after `stop`.
-async fn overdue(mut stop: watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(UNDER_WAY).await;
 }
