@@ -142,7 +142,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`Error`]; nothing was done.
-    fn tried(&self, id: QuarantineId, at: Time) -> Result<(), Error>;
+    fn tried(&self, ids: &[QuarantineId], at: Time) -> Result<(), Error>;
 
     /// Has it tried again at the next occasion; none: all of it.
     ///

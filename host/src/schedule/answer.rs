@@ -50,6 +50,16 @@ pub(super) struct Failed {
     pub(super) head: Vec<u8>,
 }
 
+impl Answer {
+    /// Whether the service did answer, were it with something that nobody can read.
+    pub(super) fn is_one(&self) -> bool {
+        match &self.outcome {
+            Ok(_) => true,
+            Err(failed) => matches!(failed.verdict, Verdict::Garbled | Verdict::TooLarge),
+        }
+    }
+}
+
 /// Asks for a window, whose answer may have `room` bytes.
 pub(super) async fn ask(
     puller: &Puller,
@@ -147,6 +157,20 @@ pub(super) struct Sorted {
     pub(super) above: usize,
 }
 
+/// Whether a row lies above the window: then the service ignores the upper bound.
+pub(super) fn is_beyond(alerts: &[Alert], window: Span) -> bool {
+    let is_above = |alert: &Alert| {
+        alert
+            .last_processed_time
+            .is_some_and(|time| above(time, window))
+    };
+    alerts.iter().any(is_above)
+}
+
+fn above(time: Time, window: Span) -> bool {
+    time != UNDATED && time > nanos(window.to).saturating_add(MILLI)
+}
+
 /// Makes records of rows.
 pub(super) fn sort(alerts: Vec<Alert>, window: Span, keep: Keep) -> Sorted {
     let (from, to) = (nanos(window.from), nanos(window.to));
@@ -155,7 +179,7 @@ pub(super) fn sort(alerts: Vec<Alert>, window: Span, keep: Keep) -> Sorted {
         let time = alert.last_processed_time.unwrap_or(UNDATED);
         let is_dated = time != UNDATED;
         let is_below = time < from.saturating_sub(MILLI);
-        let is_above = is_dated && time > to.saturating_add(MILLI);
+        let is_above = above(time, window);
         sorted.below += usize::from(is_below);
         sorted.above += usize::from(is_above);
         let is_kept = match keep {

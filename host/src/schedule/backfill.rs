@@ -84,6 +84,7 @@ pub enum BackfillError {
 struct Task {
     window: Span,
     garbled: u32,
+    failed: u32,
     backoff: Backoff,
     /// Asked without limit.
     whole: bool,
@@ -139,9 +140,15 @@ impl Backfill {
             ..Progress::default()
         };
         tell(progress);
+        // A poll may want one of the tenant's connections meanwhile.
+        let connections = self.feed.puller.settings().max_connections;
+        let most = connections.map_or(IN_FLIGHT, |most| {
+            let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+            IN_FLIGHT.min(most - 1).max(1)
+        });
         let mut flying = JoinSet::new();
         loop {
-            while flying.len() < IN_FLIGHT
+            while flying.len() < most
                 && let Some(task) = queue.pop_front()
             {
                 let span = self.feed.span();
@@ -187,7 +194,7 @@ impl Backfill {
             error,
         })?;
         if let Some(sighting) = access.sighting
-            && let Err(odd) = clock.see(sighting)
+            && let Err(odd) = clock.see(sighting, Utc::now())
         {
             self.feed.span().in_scope(|| tracing::warn!("{odd}"));
         }
@@ -200,6 +207,7 @@ impl Task {
         Self {
             window,
             garbled: 0,
+            failed: 0,
             backoff: Backoff::default(),
             whole: false,
             room: FIRST_ROOM,
@@ -233,6 +241,11 @@ async fn one(
     let _reserved = feed.shared.flight.slow(room).await;
     let answer = ask(&feed.puller, window, limit, room).await;
     let rows = match answer.outcome {
+        // No narrower window has fewer rows where the upper bound is ignored.
+        Ok(rows) if is_full(&rows, limit) && answer::is_beyond(&rows.alerts, window) => {
+            task.whole = true;
+            return Ok(Done::Again(task));
+        }
         Ok(rows) if is_full(&rows, limit) || (rows.beyond > 0 && !window.is_least()) => {
             return Ok(halved(window).unwrap_or_else(|| {
                 task.whole = true;
@@ -286,19 +299,24 @@ async fn failed_window(
             task.garbled += 1;
             (task.garbled < GARBLED).then_some(None)
         }
-        // Others are asked for meanwhile, so it may well be this one.
-        Verdict::TooSlow if !window.is_least() => {
-            task.garbled += 1;
-            (task.garbled < GARBLED).then_some(None)
-        }
         Verdict::Mend => {
             return Err(BackfillError::Pull {
                 error,
                 passes: false,
             });
         }
-        Verdict::Throttled(asked) | Verdict::Later(asked) => Some(asked),
-        _ => Some(None),
+        Verdict::TooSlow | Verdict::Later(_) => {
+            task.failed += 1;
+            let asked = match verdict {
+                Verdict::Later(asked) => asked,
+                _ => None,
+            };
+            // Whether it is this window or the service shows when others are asked for.
+            let is_its_own = task.failed >= GARBLED && others_succeed(feed, window).await;
+            (!is_its_own).then_some(asked)
+        }
+        Verdict::Throttled(asked) => Some(asked),
+        Verdict::Partly(_) => Some(None),
     };
     if let Some(asked) = retry {
         if task.backoff.is_spent() {
@@ -335,6 +353,18 @@ async fn failed_window(
         delivered: 0,
         quarantined: done.quarantined as u64,
     })
+}
+
+/// Whether a window near this one is answered.
+async fn others_succeed(feed: &Handle, window: Span) -> bool {
+    for near in window.neighbours() {
+        if feed.puller.take_turn().is_ok()
+            && ask(&feed.puller, near, None, FIRST_ROOM).await.is_one()
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// Waits until there is room behind the sinks and on the disk.

@@ -96,10 +96,9 @@ impl Clock {
     /// Takes note of a Date.
     ///
     /// # Errors
-    /// [`Disbelieved`] when it is more than a day from the local clock; told once until
-    /// one is believed again.
-    pub fn see(&mut self, sighting: Sighting) -> Result<(), Disbelieved> {
-        let local = self.local.seen_at(sighting.at);
+    /// [`Disbelieved`] when it is more than a day from the local clock, which is `local`
+    /// now; told once until one is believed again.
+    pub fn see(&mut self, sighting: Sighting, local: DateTime<Utc>) -> Result<(), Disbelieved> {
         if (sighting.time - local).abs() > FURTHEST {
             let told = std::mem::replace(&mut self.disbelieved, true);
             return if told {
@@ -162,7 +161,7 @@ mod tests {
         for hours in [-1, 1] {
             let mut clock = Clock::new(start, noon());
             let time = noon() + TimeDelta::hours(hours);
-            clock.see(Sighting { at: start, time }).unwrap();
+            clock.see(Sighting { at: start, time }, noon()).unwrap();
             assert_eq!(
                 clock.at(after(start, 10)),
                 time + TimeDelta::milliseconds(10)
@@ -176,17 +175,23 @@ mod tests {
         let mut clock = Clock::new(start, noon());
         // Really 0.9 s past each second, then 0.1 s past.
         clock
-            .see(Sighting {
-                at: start,
-                time: noon(),
-            })
+            .see(
+                Sighting {
+                    at: start,
+                    time: noon(),
+                },
+                noon(),
+            )
             .unwrap();
         let at = after(start, 1200);
         clock
-            .see(Sighting {
-                at,
-                time: noon() + TimeDelta::seconds(2),
-            })
+            .see(
+                Sighting {
+                    at,
+                    time: noon() + TimeDelta::seconds(2),
+                },
+                noon(),
+            )
             .unwrap();
         assert_eq!(clock.at(at), noon() + TimeDelta::seconds(2));
         assert_eq!(clock.at(start), noon() + TimeDelta::milliseconds(800));
@@ -197,17 +202,23 @@ mod tests {
         let start = Instant::now();
         let mut clock = Clock::new(start, noon());
         clock
-            .see(Sighting {
-                at: start,
-                time: noon() + TimeDelta::hours(2),
-            })
+            .see(
+                Sighting {
+                    at: start,
+                    time: noon() + TimeDelta::hours(2),
+                },
+                noon(),
+            )
             .unwrap();
         for _ in 0..REMEMBERED {
             clock
-                .see(Sighting {
-                    at: start,
-                    time: noon(),
-                })
+                .see(
+                    Sighting {
+                        at: start,
+                        time: noon(),
+                    },
+                    noon(),
+                )
                 .unwrap();
         }
         assert_eq!(clock.at(start), noon());
@@ -223,22 +234,36 @@ mod tests {
         };
         assert!(
             clock
-                .see(odd)
+                .see(odd, noon())
                 .unwrap_err()
                 .to_string()
                 .contains("more than a day")
         );
-        assert_eq!(clock.see(odd), Ok(()));
+        assert_eq!(clock.see(odd, noon()), Ok(()));
         assert_eq!(clock.at(start), noon());
         clock
-            .see(Sighting {
-                at: start,
-                time: noon(),
-            })
+            .see(
+                Sighting {
+                    at: start,
+                    time: noon(),
+                },
+                noon(),
+            )
             .unwrap();
         assert!(
-            clock.see(odd).is_err(),
+            clock.see(odd, noon()).is_err(),
             "said again once it was right in between"
         );
+    }
+
+    /// After a machine was suspended, or set right after its start, a right Date used to
+    /// be taken for wrong until a restart.
+    #[test]
+    fn a_date_is_held_against_the_local_clock_of_now_and_not_of_the_start() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, noon());
+        let time = noon() + TimeDelta::hours(25);
+        clock.see(Sighting { at: start, time }, time).unwrap();
+        assert_eq!(clock.at(start), time);
     }
 }

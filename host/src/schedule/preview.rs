@@ -41,7 +41,7 @@ pub async fn preview(
     let mut clock = Clock::start();
     if let Some(sighting) = puller.token().await?.sighting {
         // One that is not believed is said when it is polled.
-        let _ = clock.see(sighting);
+        let _ = clock.see(sighting, Utc::now());
     }
     let (feed, held) = match &ledger {
         Some(ledger) => stored(ledger, name).await?,
@@ -69,7 +69,10 @@ pub async fn preview(
     while let Some(window) = walk.window() {
         let limit = settings.limit.filter(|_| !window.is_least());
         match ask(puller, window, limit, u64::MAX).await.outcome {
-            Ok(rows) if is_full(&rows, limit) && walk.narrow(window) => {}
+            Ok(rows)
+                if is_full(&rows, limit)
+                    && !answer::is_beyond(&rows.alerts, window)
+                    && walk.narrow(window) => {}
             Ok(rows) => {
                 preview.windows.push((window, rows.count()));
                 let least = stands.keys_from.unwrap_or_else(|| nanos(window.from));

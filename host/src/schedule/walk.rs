@@ -34,6 +34,16 @@ impl Span {
         (self.from - MILLI, self.to)
     }
 
+    /// A millisecond on either side, so far from it that their questions touch nothing of
+    /// it; on both, since what cannot be answered here may lie there too.
+    pub(super) fn neighbours(&self) -> [Self; 2] {
+        let apart = MILLI * 2;
+        [self.to + apart, self.from - apart - MILLI].map(|from| Self {
+            from,
+            to: from + MILLI,
+        })
+    }
+
     /// How long it is.
     #[must_use]
     pub fn length(&self) -> TimeDelta {

@@ -210,8 +210,9 @@ impl Ledger for Sqlite {
         quarantine::body(&self.read(), id)
     }
 
-    fn tried(&self, id: QuarantineId, at: Time) -> Result<(), Error> {
-        self.write(move |connection| quarantine::tried(connection, id, at))
+    fn tried(&self, ids: &[QuarantineId], at: Time) -> Result<(), Error> {
+        let ids = ids.to_vec();
+        self.write(move |connection| quarantine::tried(connection, &ids, at))
     }
 
     fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error> {

@@ -93,10 +93,12 @@ pub(super) fn body(connection: &Connection, id: QuarantineId) -> Result<Vec<u8>,
     decompress(&body, usize::try_from(size).unwrap_or_default())
 }
 
-pub(super) fn tried(connection: &Connection, id: QuarantineId, at: Time) -> Result<(), Error> {
-    connection
-        .prepare_cached("UPDATE quarantine SET tried_at = ?, tries = tries + 1 WHERE id = ?")?
-        .execute(params![at, id.0])?;
+pub(super) fn tried(connection: &Connection, ids: &[QuarantineId], at: Time) -> Result<(), Error> {
+    let mut update = connection
+        .prepare_cached("UPDATE quarantine SET tried_at = ?, tries = tries + 1 WHERE id = ?")?;
+    for id in ids {
+        update.execute(params![at, id.0])?;
+    }
     Ok(())
 }
 

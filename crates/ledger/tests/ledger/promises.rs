@@ -225,7 +225,7 @@ fn nothing_is_in_quarantine_twice_and_what_lifts_it_is_the_commit_that_yields_it
     assert_eq!(held.len(), 3);
     assert_eq!(ledger.quarantined_body(held[1].id).unwrap(), b"{worse");
     assert_eq!(held[2].kind, Unread::Gap);
-    ledger.tried(held[2].id, 77).unwrap();
+    ledger.tried(&[held[2].id], 77).unwrap();
     let tried = ledger.quarantined(None).unwrap();
     assert_eq!((tried[2].tried_at, tried[2].tries), (Some(77), 1));
     put(ledger, &s, vec![record("known", 1)]);

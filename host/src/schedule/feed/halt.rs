@@ -37,6 +37,8 @@ pub(super) enum Halt {
     Pull(PullError, Verdict),
     /// The quarantine is full.
     Full(Stands),
+    /// The service ignores the upper bound, and what it has is more than an answer may be.
+    Unbounded,
     /// The cursor was moved by hand.
     Moved,
     /// It had its turn, or needs more room for an answer than it reserved.
@@ -99,6 +101,14 @@ impl Feed {
                     stands.quarantined, stands.quarantined_bytes
                 ),
                 Step::Stuck(self.backoff.slowly().min(Duration::from_secs(10))),
+            ),
+            Halt::Unbounded => (
+                "unbounded".to_owned(),
+                format!(
+                    "the service ignores untilTimeUtc, and has more than {} bytes (limits.max_response_bytes) since what was read last, which no narrower window makes less; raise it",
+                    self.puller.settings().max_response_bytes
+                ),
+                Step::Stuck(self.backoff.slowly()),
             ),
             Halt::Pull(error, verdict) => {
                 let step = match verdict {

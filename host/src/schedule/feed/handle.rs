@@ -27,13 +27,17 @@ impl Shared {
         &self,
         commit: Commit,
     ) -> Result<Committed, ledger::Error> {
-        let ledger = Arc::clone(&self.ledger);
-        let done = blocking(move || ledger.commit(commit)).await?;
-        if !done.entries.is_empty() {
-            self.gate.look_again();
-            self.news.send_modify(|count| *count += 1);
-        }
-        Ok(done)
+        let shared = self.clone();
+        // It is written down whoever still waits for it, and so it is told.
+        blocking(move || {
+            let done = shared.ledger.commit(commit)?;
+            if !done.entries.is_empty() {
+                shared.gate.look_again();
+                shared.news.send_modify(|count| *count += 1);
+            }
+            Ok(done)
+        })
+        .await
     }
 }
 

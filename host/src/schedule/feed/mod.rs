@@ -37,8 +37,8 @@ use watchbell_ledger::{Commit, Committed, Covered, FeedId, Stands, Time};
 const TURN: Duration = Duration::from_secs(1);
 
 /// Bytes of the first answer, which nobody knows yet, and of the ones after it at least:
-/// 500 detections, and 120. One that is larger is asked for again with more room.
-const FIRST_ROOM: u64 = 1 << 20;
+/// 1,000 detections, and 120. One that is larger is asked for again with more room.
+const FIRST_ROOM: u64 = 2 << 20;
 const LEAST_ROOM: u64 = 256 << 10;
 
 /// Keys are kept that much longer than they are needed.
@@ -281,12 +281,14 @@ impl Feed {
                     let before = tally.above;
                     let done = self.commit_rows(window, rows, sent, is_cut, tally).await?;
                     self.warn_of_late(&done, stood.cursor, sent);
-                    if is_cut && tally.above > before {
+                    let ignores_until = tally.above > before;
+                    if is_cut && ignores_until {
                         self.unbounded = true;
                     } else if is_cut || (beyond && !window.is_least()) {
                         walk.narrow(window);
                     } else {
-                        walk.read(window, bytes);
+                        // What such a service sends has no measure for a window.
+                        walk.read(window, if ignores_until { 0 } else { bytes });
                         self.unbounded = false;
                         self.well();
                     }

@@ -24,7 +24,7 @@ pub(super) struct Tally {
 impl Feed {
     pub(super) fn see(&mut self, sighting: Option<Sighting>) {
         if let Some(sighting) = sighting
-            && let Err(odd) = self.clock.see(sighting)
+            && let Err(odd) = self.clock.see(sighting, Utc::now())
         {
             tracing::warn!("{odd}");
         }
