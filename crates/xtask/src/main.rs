@@ -43,6 +43,16 @@ enum Task {
         /// Measure the Python and Node helpers as well.
         #[arg(long)]
         languages: bool,
+        /// Only a tenant that must not notice, beside each attack: so many polls of it
+        /// with and as many without.
+        #[arg(
+            long,
+            value_name = "POLLS",
+            num_args = 0..=1,
+            default_missing_value = "1000",
+            conflicts_with = "languages"
+        )]
+        hostile: Option<u32>,
         /// Passed on to the bench.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -68,7 +78,13 @@ fn main() -> Result<()> {
                 .arg("demo")
                 .args(args))
         }
-        Task::Bench { languages, args } => {
+        Task::Bench {
+            hostile: Some(polls),
+            ..
+        } => suites::bench_hostile(polls),
+        Task::Bench {
+            languages, args, ..
+        } => {
             setup::target()?;
             run(cargo().args(["build", "--release", "--workspace"]))?;
             run(program(&root().join("target/release/bench")).args(args))?;

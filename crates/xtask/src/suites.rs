@@ -3,7 +3,7 @@
 use crate::setup;
 use crate::shell::{cargo, output, program, root, run};
 use anyhow::{Result, bail};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Every test.
 pub(crate) fn test(fuzz_seconds: u32) -> Result<()> {
@@ -31,6 +31,43 @@ pub(crate) fn bench_languages() -> Result<()> {
     run(Command::new("node")
         .current_dir(root())
         .arg("tests/languages/bench_node.mjs"))
+}
+
+/// The hostile suite in its long form, a line of figures for each attack. What only loads
+/// components is left out: compiling them would be in the figures.
+#[allow(clippy::print_stderr)] // beside the suite's own lines
+pub(crate) fn bench_hostile(polls: u32) -> Result<()> {
+    setup::target()?;
+    let mut suite = cargo();
+    suite.args(["test", "--release", "--workspace", "--test", "hostile"]);
+    run(suite.arg("--no-run"))?;
+    eprintln!(
+        "{:<32}{:>9}{:>7}{:>8}{:>18}{:>8}{:>18}{:>8}",
+        "attack",
+        "attacks",
+        "polls",
+        "missed",
+        "p50 ms, without",
+        "times",
+        "p99 ms, without",
+        "ticks"
+    );
+    let mut suite = cargo();
+    let outcome = suite
+        .args(["test", "--release", "--workspace", "--test", "hostile"])
+        .args(["--quiet", "--", "sources::", "plugins::"])
+        .arg("--test-threads=1")
+        .env("HOSTILE_POLLS", polls.to_string())
+        .env("HOSTILE_BARS", "1")
+        .env("RUST_BACKTRACE", "0")
+        // The figures; what failed is told at the end.
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !outcome.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&outcome.stdout));
+        bail!("not every attack goes unnoticed");
+    }
+    Ok(())
 }
 
 /// The fuzz target, on the stable compiler: the sanitizer that cargo-fuzz adds by

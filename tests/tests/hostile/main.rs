@@ -4,11 +4,11 @@
 //! attacks makes the guest's dispatch and these tests alike, so an attack without a test
 //! does not compile, and neither does a test without its attack.
 //!
-//! While one attacks, again and again, the bundled source polls a simulated service on
-//! the same runtime, and must get an answer each time. `HOSTILE_SECS` (1) is for how long
-//! each attack goes on; with `HOSTILE_BARS` set, the well-behaved tenant's times are
-//! judged too: p50 within twice its figure without an attacker, p99 within that figure
-//! and two epoch ticks. `--nocapture` prints them.
+//! While some attack, again and again, the bundled source polls a simulated service on the
+//! same threads, and must miss nothing. `HOSTILE_POLLS` is how many polls there are with
+//! and as many without an attack (40); with `HOSTILE_BARS` set their times are judged too:
+//! p50 within twice its figure without an attack, p99 within that figure and two epoch
+//! ticks. `cargo xtask bench --hostile` does so and prints the table.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@
 )]
 
 mod field;
+mod figures;
 mod loading;
 mod plugins;
 mod sources;

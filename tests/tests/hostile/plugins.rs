@@ -1,6 +1,6 @@
 //! Processors and encoders, which have nothing.
 
-use crate::field::Field;
+use crate::field::{Field, on_host};
 use std::sync::LazyLock;
 use std::time::Duration;
 use watchbell::observe::printable;
@@ -49,8 +49,12 @@ const TABLE_GROWTH: &str = r#"
     unreachable))
 "#;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn table_growth() {
+#[test]
+fn table_growth() {
+    on_host(grow_a_table());
+}
+
+async fn grow_a_table() {
     let field = Field::new().await;
     let component = watchbell_guest_build::component_of(TABLE_GROWTH, "alert-processor").unwrap();
     let processor = Processor::load(&field.runtime.engine, &component).unwrap();
@@ -71,10 +75,12 @@ mod processor {
     macro_rules! suite {
         ($($name:ident,)*) => {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let field = Field::new().await;
-                    contained::$name(&attack(&field, stringify!($name)).await);
+                #[test]
+                fn $name() {
+                    on_host(async {
+                        let field = Field::new().await;
+                        contained::$name(&attack(&field, stringify!($name)).await);
+                    });
                 }
             )*
         };
@@ -90,7 +96,8 @@ mod processor {
             let (processor, options) = (processor.clone(), options.clone());
             async move { processor.process(&options, &alerts(), &LIMITS).await }
         };
-        let outcome = field.withstand(name, process).await;
+        let name = format!("processor: {name}");
+        let outcome = field.withstand(&name, process).await;
         match outcome {
             Ok(Ok(alerts)) => alerts.into_iter().map(|alert| alert.json).collect(),
             Ok(Err(error)) => printable(&format!("{error:?}")),
@@ -157,10 +164,12 @@ mod encoder {
     macro_rules! suite {
         ($($name:ident,)*) => {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let field = Field::new().await;
-                    contained::$name(&attack(&field, stringify!($name)).await);
+                #[test]
+                fn $name() {
+                    on_host(async {
+                        let field = Field::new().await;
+                        contained::$name(&attack(&field, stringify!($name)).await);
+                    });
                 }
             )*
         };
@@ -177,7 +186,8 @@ mod encoder {
             let (encoder, options, format) = (encoder.clone(), options.clone(), format.clone());
             async move { encoder.encode(&options, &format, &alerts(), &LIMITS).await }
         };
-        let outcome = field.withstand(name, encode).await;
+        let name = format!("encoder: {name}");
+        let outcome = field.withstand(&name, encode).await;
         match outcome {
             Ok(Ok(events)) => panic!("{} events", events.len()),
             Ok(Err(error)) => printable(&format!("{error:?}")),
