@@ -14,6 +14,7 @@ mod program {
     mod crash;
     mod mistakes;
     mod orders;
+    mod plugins;
     mod poll;
     mod reading;
     mod recovery;

@@ -269,7 +269,10 @@ fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() 
     let held = ledger.quarantined(Some(s.id)).unwrap();
     let reader_of = held[0].reader.as_deref();
     assert_eq!((held[0].kind, reader_of), (Unread::Held, Some("a")));
-    assert_eq!((held[0].source.as_str(), held[0].tenant.as_str()), ("s", "t"));
+    assert_eq!(
+        (held[0].source.as_str(), held[0].tenant.as_str()),
+        ("s", "t")
+    );
     assert_eq!(ledger.quarantined_body(held[0].id).unwrap(), b"y@1");
     assert!(ledger.stands(s.id).unwrap().quarantined_bytes > 0);
 
@@ -285,10 +288,7 @@ fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() 
     ledger.register(&readers[1..], &[]).unwrap();
     assert_eq!(ledger.retry(None).unwrap(), 0);
     let id = ledger.quarantined(None).unwrap()[0].id;
-    assert_eq!(
-        ledger.retry(Some(id)),
-        Err(Error::NoReader("a".to_owned()))
-    );
+    assert_eq!(ledger.retry(Some(id)), Err(Error::NoReader("a".to_owned())));
     ledger.forget_feed(s.id).unwrap();
     assert_eq!(ledger.quarantined(None).unwrap(), []);
 }
