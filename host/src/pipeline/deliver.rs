@@ -8,6 +8,7 @@
 //! something waits for, with a position of its own, so that one whose folder is full or
 //! whose alerts an encoder refuses delays itself alone.
 
+use super::witness::witnesses;
 use super::{Encoded, Output, RouteError};
 use crate::observe::Trouble;
 use crate::schedule::{blocking, local_now};
@@ -30,9 +31,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The longest wait between two tries.
 const LAST_WAIT: Duration = Duration::from_secs(30);
-
-/// Tenants whose alerts show whether a plugin works at all.
-const WITNESSES: usize = 16;
 
 /// Tenants of one sink that are written to at one time.
 const LANES: usize = 8;
@@ -336,16 +334,8 @@ impl Lane {
         };
         let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
         let (own, after) = (entry.tenant.clone(), entry.id);
-        let witnesses = blocking(move || {
-            let position = ledger.position(&reader, None)?.acknowledged;
-            let tenants = ledger.waiting(&reader)?.into_iter().take(WITNESSES);
-            let first = |tenant: String| {
-                let after = if tenant == own { after } else { position };
-                ledger.next(&reader, Some(&tenant), after)
-            };
-            tenants.map(first).collect::<Result<Vec<_>, _>>()
-        });
-        for witness in witnesses.await?.into_iter().flatten() {
+        let witnesses = move || witnesses(ledger.as_ref(), &reader, &own, after);
+        for witness in blocking(witnesses).await? {
             if self.output.proves(plugin, &witness).await? {
                 return self.output.encode(entry).await;
             }

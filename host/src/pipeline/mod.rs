@@ -14,6 +14,7 @@ mod process;
 pub mod record;
 mod route;
 mod tenant;
+mod witness;
 
 use crate::config::{Config, Name, TenantKey};
 use crate::sinks::{Settings, Sink};
