@@ -15,6 +15,7 @@ mod program {
     mod fairness;
     mod mistakes;
     mod orders;
+    mod plugins;
     mod poison;
     mod poll;
     mod reading;

@@ -77,7 +77,9 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn limit(limit: Limit, limits: &Limits) -> Self {
+    /// A bound was hit.
+    #[must_use]
+    pub fn limit(limit: Limit, limits: &Limits) -> Self {
         Self::Limit {
             limit,
             value: limits.value(limit),

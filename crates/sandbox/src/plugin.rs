@@ -4,7 +4,7 @@ use crate::bindings::encoder::Description;
 use crate::bindings::encoder_world::AlertEncoderPre;
 use crate::bindings::processor_world::AlertProcessorPre;
 use crate::bindings::types::{Alert, PluginError};
-use crate::check;
+use crate::check::{self, Quotes};
 use crate::component::{self, World};
 use crate::engine::Engine;
 use crate::error::{CallError, LoadError};
@@ -104,6 +104,7 @@ impl Processor {
 pub struct Encoder {
     engine: Engine,
     pre: AlertEncoderPre<Pure>,
+    quotes: Quotes,
 }
 
 impl Encoder {
@@ -120,7 +121,18 @@ impl Encoder {
         Ok(Self {
             engine: engine.clone(),
             pre,
+            quotes: Quotes::Doubted,
         })
+    }
+
+    /// Believes what it says of its quote: between two of them its events may hold line
+    /// ends. Only for a component that is trusted to quote, and readers that know it.
+    #[must_use]
+    pub fn with_quotes_believed(self) -> Self {
+        Self {
+            quotes: Quotes::Believed,
+            ..self
+        }
     }
 
     /// Judges the options, and says what `encode` will produce with them.
@@ -145,7 +157,7 @@ impl Encoder {
         let outcome = timeout(limits.wall, work).await;
         let answer = call.finish(outcome)?;
         if let Ok(format) = &answer {
-            check::description(format)?;
+            check::description(format, self.quotes)?;
         }
         Ok(answer)
     }
@@ -174,7 +186,7 @@ impl Encoder {
         let answer = call.finish(outcome)?;
         if let Ok(events) = &answer {
             limits.count(events.len())?;
-            check::events(events, alerts.len(), format)?;
+            check::events(events, alerts.len(), format, self.quotes)?;
         }
         Ok(answer)
     }

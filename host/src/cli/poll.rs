@@ -157,7 +157,7 @@ async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<Vec<u8>, Failure> {
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     let (batch, held_back) = codec
-        .encode(alerts, None)
+        .encode_around(alerts)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     if held_back > 0 {

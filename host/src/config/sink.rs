@@ -69,6 +69,9 @@ pub enum Encoding {
         path: PathBuf,
         /// What it gets.
         options: Options,
+        /// Whether its events may hold line ends between its quotes, which is to believe
+        /// that it quotes.
+        quoted_line_ends: bool,
     },
 }
 
@@ -158,6 +161,7 @@ struct RawEncoding {
     codec: Option<String>,
     csv: Option<RawCsv>,
     options: Option<Options>,
+    quoted_line_ends: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -232,9 +236,14 @@ fn encoding_of(raw: RawEncoding, path: &KeyPath, report: &mut Report<'_>) -> Opt
     let is_component = Path::new(codec)
         .extension()
         .is_some_and(|extension| extension == "wasm");
-    if raw.options.is_some() && !is_component {
-        let message = "goes with a component as codec only; remove it";
-        report.error(&path.key("options"), message);
+    for (key, is_set) in [
+        ("options", raw.options.is_some()),
+        ("quoted_line_ends", raw.quoted_line_ends.is_some()),
+    ] {
+        if is_set && !is_component {
+            let message = "goes with a component as codec only; remove it";
+            report.error(&path.key(key), message);
+        }
     }
     match codec {
         "json" => Some(Encoding::Json),
@@ -242,6 +251,7 @@ fn encoding_of(raw: RawEncoding, path: &KeyPath, report: &mut Report<'_>) -> Opt
         _ if is_component => Some(Encoding::Component {
             path: codec.into(),
             options: raw.options.unwrap_or_default(),
+            quoted_line_ends: raw.quoted_line_ends.unwrap_or_default(),
         }),
         _ => {
             let hint = instead(codec, CODECS);

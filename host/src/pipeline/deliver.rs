@@ -8,9 +8,10 @@
 //! something waits for, with a position of its own, so that one whose folder is full or
 //! whose alerts an encoder refuses delays itself alone.
 
-use super::{Output, RouteError};
+use super::witness::witnesses;
+use super::{Encoded, Output, RouteError};
 use crate::observe::Trouble;
-use crate::schedule::blocking;
+use crate::schedule::{blocking, local_now};
 use crate::sinks::{Batch, Sink};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
-use watchbell_ledger::{Entry, EntryId, Ledger, Reader};
+use watchbell_ledger::{Entry, EntryId, Ledger, NewHeld, Reader};
 
 /// Bytes of events that are written and acknowledged together.
 const BATCH_BYTES: usize = 8 << 20;
@@ -240,6 +241,7 @@ struct Place {
 #[derive(Default)]
 struct Pending {
     batch: Batch,
+    held: Vec<NewHeld>,
     last: EntryId,
 }
 
@@ -279,7 +281,7 @@ impl Lane {
     async fn step(&mut self) -> Result<bool, RouteError> {
         let place = self.place().await?;
         let pending = self.next(place.position).await;
-        let Some(Pending { batch, last }) = (match pending {
+        let Some(pending) = (match pending {
             Ok(pending) => pending,
             Err(error) => {
                 self.at = Some(place);
@@ -289,8 +291,8 @@ impl Lane {
             self.at = Some(place);
             return Ok(false);
         };
-        let events = batch.events;
-        self.write(place, batch, last).await?;
+        let events = pending.batch.events;
+        self.write(place, pending).await?;
         self.delivered += events as u64;
         self.wait = FIRST_WAIT;
         if let Some(say) = self.trouble.over() {
@@ -308,19 +310,37 @@ impl Lane {
             let Some(entry) = self.entry(after).await? else {
                 return Ok(pending);
             };
-            let mut batch = Batch::default();
-            match self.output.encode(&entry, &mut batch).await {
-                Ok(()) => {}
+            let Encoded { batch, held } = match self.encode(&entry).await {
+                Ok(encoded) => encoded,
                 Err(_) if pending.is_some() => return Ok(pending),
                 Err(error) => return Err(error),
-            }
+            };
             let pending = pending.get_or_insert_default();
             pending.batch.append(batch);
+            pending.held.extend(held);
             pending.last = entry.id;
             if pending.batch.bytes.len() >= BATCH_BYTES {
                 return Ok(Some(std::mem::take(pending)));
             }
         }
+    }
+
+    /// An entry's bytes. Where a plugin that may be broken fails for all of it, others'
+    /// alerts show which of the two is to blame.
+    async fn encode(&self, entry: &Entry) -> Result<Encoded, RouteError> {
+        let encoded = self.output.encode(entry).await;
+        let Err(RouteError::Unproven { plugin, .. }) = &encoded else {
+            return encoded;
+        };
+        let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
+        let (own, after) = (entry.tenant.clone(), entry.id);
+        let witnesses = move || witnesses(ledger.as_ref(), &reader, &own, after);
+        for witness in blocking(witnesses).await? {
+            if self.output.proves(plugin, &witness).await? {
+                return self.output.encode(entry).await;
+            }
+        }
+        encoded
     }
 
     async fn entry(&self, after: EntryId) -> Result<Option<Entry>, RouteError> {
@@ -329,23 +349,31 @@ impl Lane {
         Ok(blocking(move || ledger.next(&reader, part.as_deref(), after)).await?)
     }
 
-    async fn write(&mut self, place: Place, batch: Batch, last: EntryId) -> Result<(), RouteError> {
+    async fn write(&mut self, place: Place, pending: Pending) -> Result<(), RouteError> {
+        let Pending { batch, held, last } = pending;
         let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
         let part = self.part.clone();
         let Place { mut sink, position } = place;
         let work = move || {
             let part = part.as_deref();
-            let written = if batch.events == 0 {
-                Ok(None)
+            // First, since they would be lost with the acknowledgement.
+            let kept = if held.is_empty() {
+                Ok(0)
             } else {
-                sink.deliver(&batch, &mut |state| {
+                ledger.hold_back(&reader, held, local_now())
+            };
+            let written = kept.map_err(RouteError::from).and_then(|_| {
+                if batch.events == 0 {
+                    return Ok(None);
+                }
+                Ok(sink.deliver(&batch, &mut |state| {
                     ledger
                         .acknowledge(&reader, part, position, Some(state))
                         .map_err(io::Error::other)
-                })
-            };
+                })?)
+            });
             let notices = sink.notices();
-            let done = written.map_err(RouteError::from).and_then(|state| {
+            let done = written.and_then(|state| {
                 ledger
                     .acknowledge(&reader, part, last, state)
                     .map_err(RouteError::from)

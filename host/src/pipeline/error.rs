@@ -62,6 +62,15 @@ pub enum RouteError {
         /// Its words.
         error: PluginError,
     },
+    /// A plugin failed for every alert, and never handled another one: it may be broken,
+    /// so nothing is held back.
+    #[error("{reason}; it has handled no alert yet, so its sink waits")]
+    Unproven {
+        /// The transform or the sink's encoder.
+        plugin: String,
+        /// What happened.
+        reason: String,
+    },
     /// The sink did not take it.
     #[error(transparent)]
     Sink(#[from] SinkError),

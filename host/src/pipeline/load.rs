@@ -2,8 +2,9 @@
 
 use super::encode::{Codec, Plugin};
 use super::error::{LoadFault, PipelineError};
-use super::process::Step;
-use super::{Output, Pipeline, Route, Target};
+use super::process::{Identity, Step};
+use super::route::Route;
+use super::{Output, Pipeline, Target};
 use crate::config::{self, Config, Csv, Encoding, Name, TenantKey};
 use crate::stamp::Stamp;
 use std::collections::HashMap;
@@ -92,10 +93,9 @@ async fn step(
         .await?
         .map_err(LoadFault::Options)?;
     Ok(Step {
-        name: format!("transforms.{name}"),
+        identity: Identity::new(format!("transforms.{name}"), limits),
         processor: component,
         options,
-        limits,
     })
 }
 
@@ -108,20 +108,29 @@ pub(super) async fn codec(
 ) -> Result<Codec, LoadFault> {
     let (encoder, options) = match encoding {
         Encoding::Json => return Ok(Codec::Json),
-        Encoding::Csv(csv) => (Encoder::load(engine, CSV)?, csv_options(csv, tenant_key)),
-        Encoding::Component { path, options } => {
-            (Encoder::load(engine, &read(path)?)?, owned(options))
+        Encoding::Csv(csv) => {
+            let encoder = Encoder::load(engine, CSV)?.with_quotes_believed();
+            (encoder, csv_options(csv, tenant_key))
+        }
+        Encoding::Component {
+            path,
+            options,
+            quoted_line_ends,
+        } => {
+            let mut encoder = Encoder::load(engine, &read(path)?)?;
+            if *quoted_line_ends {
+                encoder = encoder.with_quotes_believed();
+            }
+            (encoder, owned(options))
         }
     };
     let described = encoder.describe(&options, &limits).await?;
     let format = described.map_err(LoadFault::Options)?;
-    let name = format!("sinks.{name}.encoding");
     Ok(Codec::Component(Box::new(Plugin {
-        name,
+        identity: Identity::new(format!("sinks.{name}.encoding"), limits),
         encoder,
         options,
         format,
-        limits,
     })))
 }
 

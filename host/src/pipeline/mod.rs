@@ -9,18 +9,20 @@ mod deliver;
 mod encode;
 mod error;
 mod load;
+mod narrow;
 mod process;
 pub mod record;
+mod route;
 mod tenant;
+mod witness;
 
 use crate::config::{Config, Name, TenantKey};
-use crate::sinks::{Batch, Settings, Sink};
+use crate::sinks::{Settings, Sink};
 pub use deliver::{Outlet, Phase};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
 pub use load::Recipe;
-use process::Step;
-use std::sync::Arc;
+use route::{Encoded, Route};
 use tenant::TenantMember;
 pub(crate) use tenant::has_member;
 use watchbell_ledger::Entry;
@@ -50,12 +52,6 @@ pub struct Output {
 enum Target {
     Console,
     File(Settings),
-}
-
-/// One path from a source to a sink.
-struct Route {
-    source: Name,
-    steps: Vec<Arc<Step>>,
 }
 
 impl Pipeline {
@@ -115,35 +111,35 @@ impl Output {
         self.max_buffer
     }
 
-    /// An entry's alerts as the sink's bytes, behind what is in `batch`.
-    async fn encode(&self, entry: &Entry, batch: &mut Batch) -> Result<(), RouteError> {
+    /// An entry's alerts as the sink's bytes, and what of it no plugin can handle.
+    async fn encode(&self, entry: &Entry) -> Result<Encoded, RouteError> {
         let member = TenantMember::new(self.tenant_key.as_str(), &entry.tenant);
-        for route in self
-            .routes
+        let mut encoded = Encoded::default();
+        for route in self.routes_of(entry) {
+            route
+                .encode(entry, &self.codec, &member, &mut encoded)
+                .await?;
+        }
+        Ok(encoded)
+    }
+
+    /// Whether a plugin has handled an alert by now, with an entry's first one, if need be.
+    async fn proves(&self, plugin: &str, entry: &Entry) -> Result<bool, RouteError> {
+        let member = TenantMember::new(self.tenant_key.as_str(), &entry.tenant);
+        for route in self.routes_of(entry) {
+            route.try_out(entry, &self.codec, &member).await?;
+        }
+        let steps = self.routes.iter().flat_map(|route| &route.steps);
+        let mut known = steps
+            .map(|step| &step.identity)
+            .chain(self.codec.identity());
+        Ok(known.any(|known| known.name == plugin && known.is_proven()))
+    }
+
+    fn routes_of(&self, entry: &Entry) -> impl Iterator<Item = &Route> {
+        self.routes
             .iter()
             .filter(|route| route.source.as_str() == entry.source)
-        {
-            if route.steps.is_empty() && self.codec.is_json() {
-                for bytes in entry.records() {
-                    member.write(record::json(bytes)?, &mut batch.bytes);
-                    batch.bytes.push(b'\n');
-                    batch.events += 1;
-                }
-                continue;
-            }
-            let alerts: Result<Vec<Alert>, _> = entry.records().map(record::read).collect();
-            let mut alerts = alerts?;
-            for alert in &mut alerts {
-                alert.json = member.put(&alert.json);
-            }
-            // What a plugin cannot handle was logged and is held back.
-            for step in &route.steps {
-                alerts = step.process(&alerts, &member).await?.0;
-            }
-            let (more, _) = self.codec.encode(&alerts, Some(&member)).await?;
-            batch.append(more);
-        }
-        Ok(())
     }
 }
 

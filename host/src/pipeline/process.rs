@@ -1,26 +1,44 @@
-//! One transform at work.
+//! Plugins at work: a batch in calls that are small enough, and a transform's part of it.
 //!
-//! An alert that a plugin cannot handle is held back and logged, and the rest goes on:
-//! passing it on unprocessed could leak what a filter was to redact, and failing the
-//! batch would stop everything behind it.
+//! A batch succeeds whole or fails whole. Which alerts a failure is about is for
+//! [`narrow`](super::narrow) to find out.
 
 use super::calls;
-use super::error::{RouteError, plugin_words};
+use super::error::RouteError;
 use super::tenant::{Said, TenantMember};
-use watchbell_sandbox::{Alert, CallError, Limits, Options, PluginError, Processor};
+use crate::observe::Trouble;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use watchbell_sandbox::{Alert, CallError, Limit, Limits, Options, PluginError, Processor};
 
-/// A transform: a component and its options.
-pub(super) struct Step {
+/// Who a plugin is, and what is known of it.
+pub(super) struct Identity {
     pub(super) name: String,
-    pub(super) processor: Processor,
-    pub(super) options: Options,
     pub(super) limits: Limits,
+    /// Whether it has handled an alert since it was loaded. One that never did may be
+    /// broken, and then no alert is to blame.
+    is_proven: AtomicBool,
+    trouble: Mutex<Trouble>,
 }
 
-/// A plugin that makes something of each alert.
+/// What a plugin did not do for a batch.
+pub(super) struct Failure {
+    pub(super) error: RouteError,
+    /// The one alert that it is about, if the plugin said so: its place in the batch.
+    pub(super) alert: Option<usize>,
+    pub(super) plugin: Arc<Identity>,
+}
+
+/// A plugin that makes something of alerts.
 pub(super) trait Work: Sync {
     /// What it makes.
-    type Made;
+    type Made: Send;
+
+    /// Who it is.
+    fn identity(&self) -> &Arc<Identity>;
+
+    /// Bytes that what it made takes, roughly.
+    fn size(made: &Self::Made) -> usize;
 
     /// One call.
     fn call(
@@ -29,106 +47,212 @@ pub(super) trait Work: Sync {
     ) -> impl Future<Output = Result<Result<Vec<Self::Made>, PluginError>, CallError>> + Send;
 }
 
+impl Identity {
+    pub(super) fn new(name: String, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            limits,
+            is_proven: AtomicBool::new(false),
+            trouble: Mutex::default(),
+        })
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
+    }
+
+    /// It handled these.
+    pub(super) fn handled(&self, alerts: &[Alert]) {
+        if !alerts.is_empty() {
+            self.is_proven.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says what went wrong, if it was not said just now.
+    pub(super) fn tell(&self, words: &str) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(say) = trouble.met_kind("held", &words) {
+            tracing::error!(plugin = self.name, "{say}");
+        }
+    }
+
+    /// It was stopped, or broke the contract.
+    pub(super) fn stopped(self: &Arc<Self>, source: CallError) -> Failure {
+        let name = self.name.clone();
+        self.failed(RouteError::Call { name, source })
+    }
+
+    /// It made something that the contract forbids.
+    pub(super) fn broke(self: &Arc<Self>, words: &str) -> Failure {
+        self.stopped(CallError::Contract(words.to_owned()))
+    }
+
+    /// It said that an alert is another tenant's.
+    pub(super) fn forged(self: &Arc<Self>) -> Failure {
+        self.broke(
+            "it changed or repeated the member that names the tenant (log_schema.tenant_key)",
+        )
+    }
+
+    /// Refuses more than one call may make from all calls of a batch together.
+    pub(super) fn bound(self: &Arc<Self>, count: usize, bytes: usize) -> Result<(), Failure> {
+        let limit = if count > self.limits.output_count {
+            Limit::Count
+        } else if bytes > self.limits.transfer_bytes {
+            Limit::Transfer
+        } else {
+            return Ok(());
+        };
+        Err(self.stopped(CallError::limit(limit, &self.limits)))
+    }
+
+    fn refused(self: &Arc<Self>, error: PluginError, before: usize) -> Failure {
+        let alert = match &error {
+            PluginError::BadRecord(record) => usize::try_from(record.index).ok(),
+            _ => None,
+        };
+        let name = self.name.clone();
+        Failure {
+            alert: alert.map(|index| index.saturating_add(before)),
+            ..self.failed(RouteError::Plugin { name, error })
+        }
+    }
+
+    fn failed(self: &Arc<Self>, error: RouteError) -> Failure {
+        Failure {
+            error,
+            alert: None,
+            plugin: Arc::clone(self),
+        }
+    }
+}
+
+/// Has a batch worked on, in parts that are small enough for one call. What comes of all
+/// of them together is bounded as one call is.
+pub(super) async fn all<W: Work>(work: &W, alerts: &[Alert]) -> Result<Vec<W::Made>, Failure> {
+    let plugin = work.identity();
+    let mut made = Vec::new();
+    let (mut bytes, mut before) = (0_usize, 0);
+    for part in calls(alerts) {
+        let answer = work.call(part).await.map_err(|e| plugin.stopped(e))?;
+        let more = answer.map_err(|error| plugin.refused(error, before))?;
+        bytes = more.iter().map(W::size).fold(bytes, usize::saturating_add);
+        plugin.bound(made.len() + more.len(), bytes)?;
+        made.extend(more);
+        before += part.len();
+    }
+    Ok(made)
+}
+
+/// A transform: a component and its options.
+pub(super) struct Step {
+    pub(super) identity: Arc<Identity>,
+    pub(super) processor: Processor,
+    pub(super) options: Options,
+}
+
 impl Work for Step {
     type Made = Alert;
 
+    fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    fn size(alert: &Alert) -> usize {
+        let text = |part: &Option<String>| part.as_ref().map_or(0, String::len);
+        size_of::<Alert>()
+            + alert.json.len()
+            + alert.id.len()
+            + text(&alert.alert_id)
+            + text(&alert.category)
+    }
+
     async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
         self.processor
-            .process(&self.options, alerts, &self.limits)
+            .process(&self.options, alerts, &self.identity.limits)
             .await
     }
 }
 
 impl Step {
+    /// What the transform makes of a batch, each alert with its tenant.
     pub(super) async fn process(
         &self,
         alerts: &[Alert],
         member: &TenantMember,
-    ) -> Result<(Vec<Alert>, usize), RouteError> {
-        let (mut made, held_back) = all(&self.name, self, alerts).await?;
+    ) -> Result<Vec<Alert>, Failure> {
+        let mut made = all(self, alerts).await?;
         for alert in &mut made {
             match member.said(&alert.json) {
                 Said::Right => {}
                 // It may have built the object anew, and whose it is is known here.
                 Said::Nothing => alert.json = member.put(&alert.json),
-                Said::Forged => return Err(forged(&self.name)),
+                Said::Forged => return Err(self.identity.forged()),
             }
         }
-        Ok((made, held_back))
+        self.identity.handled(alerts);
+        Ok(made)
     }
 }
 
-/// A plugin said that an alert is another tenant's.
-pub(super) fn forged(name: &str) -> RouteError {
-    let words = "it changed or repeated the member that names the tenant (log_schema.tenant_key)";
-    RouteError::Call {
-        name: name.to_owned(),
-        source: CallError::Contract(words.to_owned()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watchbell_sandbox::Severity;
 
-/// Has a batch worked on, in parts that are small enough for one call. Returns what was
-/// made of it, and how many alerts were held back.
-pub(super) async fn all<W: Work>(
-    name: &str,
-    work: &W,
-    alerts: &[Alert],
-) -> Result<(Vec<W::Made>, usize), RouteError> {
-    let (mut made, mut held_back) = (Vec::new(), 0);
-    for part in calls(alerts) {
-        let (more, held) = around_bad_records(name, work, part).await?;
-        made.extend(more);
-        held_back += held;
-    }
-    Ok((made, held_back))
-}
+    /// Makes `each` of every alert.
+    struct Copier(Arc<Identity>, Vec<String>);
 
-/// Calls `work`, and again around each alert that it cannot handle.
-async fn around_bad_records<W: Work>(
-    name: &str,
-    work: &W,
-    alerts: &[Alert],
-) -> Result<(Vec<W::Made>, usize), RouteError> {
-    let call = |source| RouteError::Call {
-        name: name.to_owned(),
-        source,
-    };
-    let (mut made, mut held_back) = (Vec::new(), 0);
-    let mut rest = alerts;
-    while !rest.is_empty() {
-        let error = match work.call(rest).await.map_err(call)? {
-            Ok(more) => {
-                made.extend(more);
-                break;
-            }
-            Err(error) => error,
-        };
-        let bad = match &error {
-            PluginError::BadRecord(record) => usize::try_from(record.index).ok(),
-            _ => None,
-        };
-        let Some((good, [alert, after @ ..])) = bad.and_then(|index| rest.split_at_checked(index))
-        else {
-            return Err(RouteError::Plugin {
-                name: name.to_owned(),
-                error,
-            });
-        };
-        tracing::error!(
-            plugin = name,
-            id = %crate::observe::printable(&alert.id),
-            error = %plugin_words(&error),
-            "an alert is held back"
-        );
-        held_back += 1;
-        if !good.is_empty() {
-            let again = work.call(good).await.map_err(call)?;
-            made.extend(again.map_err(|error| RouteError::Plugin {
-                name: name.to_owned(),
-                error,
-            })?);
+    impl Work for Copier {
+        type Made = String;
+
+        fn identity(&self) -> &Arc<Identity> {
+            &self.0
         }
-        rest = after;
+
+        fn size(text: &String) -> usize {
+            text.len()
+        }
+
+        async fn call(&self, _: &[Alert]) -> Result<Result<Vec<String>, PluginError>, CallError> {
+            Ok(Ok(self.1.clone()))
+        }
     }
-    Ok((made, held_back))
+
+    /// An alert that fills a call.
+    fn large() -> Alert {
+        Alert {
+            id: String::new(),
+            alert_id: None,
+            alert_time: None,
+            last_processed_time: None,
+            severity: Severity::Low,
+            category: None,
+            json: format!("{{\"x\":\"{}\"}}", "x".repeat(super::super::CALL_BYTES)),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_calls_of_a_batch_together_make_no_more_than_one_may() {
+        let limits = Limits {
+            transfer_bytes: 100,
+            output_count: 10,
+            ..Limits::for_plugin()
+        };
+        let copier = |each: &[&str]| {
+            let each = each.iter().map(|text| (*text).to_owned()).collect();
+            Copier(Identity::new("copier".to_owned(), limits.clone()), each)
+        };
+        let batch = vec![large(); 4];
+        let fits = all(&copier(&["0123456789"; 2]), &batch).await;
+        assert_eq!(fits.ok().map(|made| made.len()), Some(8));
+        for (each, setting) in [
+            (vec!["x"; 3], "limits.max_output_count"),
+            (vec!["0123456789abcdef"; 2], "limits.max_output_bytes"),
+        ] {
+            let failure = all(&copier(&each), &batch).await.err().unwrap();
+            let words = failure.error.to_string();
+            assert!(words.contains(setting), "{words}");
+        }
+    }
 }

@@ -61,21 +61,23 @@ impl TenantMember {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// What an object says. Text that is no object says nothing.
+    /// What an object says. One that cannot be read might say anything.
     pub(super) fn said(&self, object: &str) -> Said {
         let mut json = serde_json::Deserializer::from_str(object);
         let found = json.deserialize_map(Look {
             key: &self.key,
             value: &self.value,
         });
-        found.unwrap_or(Said::Nothing)
+        found.unwrap_or(Said::Forged)
     }
 }
 
 /// Whether an object has a member of that name, however it is spelt.
 pub(crate) fn has_member(object: &str, key: &str) -> bool {
-    // Most have neither the name nor an escape, and need not be read.
-    let may = object.contains(key) || object.contains("\\u");
+    // Most have neither the name nor an escape that could spell it, and need not be read.
+    let may = object.contains(key)
+        || object.contains("\\u")
+        || (key.contains('/') && object.contains("\\/"));
     may && TenantMember::new(key, "").said(object) != Said::Nothing
 }
 
@@ -94,7 +96,7 @@ impl<'de> Visitor<'de> for Look<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
         let mut said = Said::Nothing;
         while let Some(Key(key)) = map.next_key()? {
-            if key != self.key {
+            if *key != *self.key.as_bytes() {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -110,8 +112,9 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 }
 
-/// A member's name, copied only where it holds an escape.
-struct Key<'k>(Cow<'k, str>);
+/// A member's name, copied only where it holds an escape. As bytes: half of a surrogate
+/// pair is no text, and JSON's grammar takes it all the same.
+struct Key<'k>(Cow<'k, [u8]>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -123,15 +126,15 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
                 f.write_str("a name")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+            fn visit_borrowed_bytes<E>(self, text: &'de [u8]) -> Result<Key<'de>, E> {
                 Ok(Key(Cow::Borrowed(text)))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+            fn visit_bytes<E>(self, text: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_vec())))
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_bytes(Text)
     }
 }
 
@@ -163,12 +166,25 @@ mod tests {
             r#"{"tenant":"a","x":1,"\u0074enant":"b"}"#,
             r#"{"tenant":null}"#,
             r#"{"tenant":["a"]}"#,
+            // Half of a surrogate pair used to hide what stands behind it.
+            r#"{"\ud800":1,"tenant":"b"}"#,
+            r#"{"\udfff\ud800x":1,"tenant":"b"}"#,
+            r#"{"x":{"\ud800":"\ud800"},"tenant":"b"}"#,
+            r#"{"tenant":"\ud800"}"#,
+            // What cannot be read might say anything.
+            r#"{"tenant":"a""#,
+            "[]",
         ] {
             assert_eq!(member.said(forged), Said::Forged, "{forged}");
-            assert!(has_member(forged, "tenant"), "{forged}");
+            let may_name_it = forged.contains("nant");
+            assert_eq!(has_member(forged, "tenant"), may_name_it, "{forged}");
         }
+        assert_eq!(member.said(r#"{"\ud800":1,"tenant":"a"}"#), Said::Right);
+        assert_eq!(member.said(r#"{"\ud800":1}"#), Said::Nothing);
         assert_eq!(member.said(r#"{"tenant":"\u0061"}"#), Said::Right);
         assert_eq!(member.said(r#"{"x":{"tenant":"b"}}"#), Said::Nothing);
         assert!(!has_member(r#"{"x":{"tenant":"b"}}"#, "tenant"));
+        assert!(!has_member(r#"{"\ud800":"C:\/"}"#, "tenant"));
+        assert!(has_member(r#"{"a\/b":1}"#, "a/b"), "another spelling");
     }
 }

@@ -310,9 +310,9 @@ impl Puller {
             )
             .await;
         let outcome = match answer {
-            Ok(answer) => answer
-                .map_err(|error| service(error, &session))
-                .and_then(|alerts| self.without_tenant(alerts)),
+            Ok(answer) => self
+                .without_tenant(&answer)
+                .and_then(|()| answer.map_err(|error| service(error, &session))),
             Err(error) => Err(error.into()),
         };
         let exchange = session.exchanges().pop();
@@ -323,10 +323,16 @@ impl Puller {
         }
     }
 
-    /// Refuses alerts that say whose they are, which is the host's to say.
-    fn without_tenant(&self, alerts: Vec<Alert>) -> Result<Vec<Alert>, PullError> {
+    /// Refuses alerts that say whose they are, which is the host's to say: of an answer,
+    /// or the readable rest of one.
+    fn without_tenant(&self, answer: &Result<Vec<Alert>, Error>) -> Result<(), PullError> {
         let Some(key) = &self.runtime.tenant_key else {
-            return Ok(alerts);
+            return Ok(());
+        };
+        let alerts = match answer {
+            Ok(alerts) => alerts,
+            Err(Error::Malformed(fault)) => &fault.alerts,
+            Err(_) => return Ok(()),
         };
         match alerts
             .iter()
@@ -335,7 +341,7 @@ impl Puller {
             Some(index) => Err(PullError::Component(CallError::Contract(format!(
                 "alert {index} has a member {key}, which names the tenant; set log_schema.tenant_key to another name"
             )))),
-            None => Ok(alerts),
+            None => Ok(()),
         }
     }
 

@@ -10,9 +10,13 @@ macro_rules! attacks {
             many_results,
             huge_error,
             panic,
+            panic_at_some,
+            panic_for_south,
+            grown_results,
             state_between_calls,
             second_line,
             other_tenant,
+            hidden_tenant,
             terminal_escapes,
         }
     };

@@ -136,6 +136,21 @@ mod processor {
             says(text, "the plugin trapped");
         }
 
+        pub(super) fn panic_at_some(text: &str) {
+            says(text, "the plugin trapped");
+        }
+
+        /// What becomes of a batch in which some make it trap is the pipeline's:
+        /// `host/tests/program/plugins.rs`.
+        pub(super) fn panic_for_south(text: &str) {
+            assert_eq!(text, "{}", "there is none of the south");
+        }
+
+        /// Not too much for one alert; how much all may be is the pipeline's, as above.
+        pub(super) fn grown_results(text: &str) {
+            assert!(text.len() > 100 << 10, "{}", text.len());
+        }
+
         pub(super) fn state_between_calls(text: &str) {
             says(text, "call 1\"");
         }
@@ -145,9 +160,14 @@ mod processor {
         }
 
         /// The sandbox knows no tenants; the pipeline, which does, refuses it:
-        /// `a_plugin_cannot_say_whose_an_alert_is` in the host's own tests.
+        /// `a_processor_cannot_say_whose_an_alert_is` in `host/tests/program/plugins.rs`.
         pub(super) fn other_tenant(text: &str) {
             says(text, "ten\\u0061nt");
+        }
+
+        /// As `other_tenant`.
+        pub(super) fn hidden_tenant(text: &str) {
+            says(text, "\\ud800");
         }
 
         pub(super) fn terminal_escapes(text: &str) {
@@ -181,15 +201,20 @@ mod encoder {
     async fn attack(field: &Field, name: &str) -> String {
         let encoder = Encoder::load(&field.runtime.engine, HOSTILE_ENCODER).unwrap();
         let options = vec![("attack".to_owned(), name.to_owned())];
-        let format = encoder.describe(&options, &LIMITS).await.unwrap().unwrap();
         let encode = move || {
-            let (encoder, options, format) = (encoder.clone(), options.clone(), format.clone());
-            async move { encoder.encode(&options, &format, &alerts(), &LIMITS).await }
+            let (encoder, options) = (encoder.clone(), options.clone());
+            async move {
+                let format = match encoder.describe(&options, &LIMITS).await? {
+                    Ok(format) => format,
+                    Err(error) => return Ok(Err(error)),
+                };
+                encoder.encode(&options, &format, &alerts(), &LIMITS).await
+            }
         };
         let name = format!("encoder: {name}");
         let outcome = field.withstand(&name, encode).await;
         match outcome {
-            Ok(Ok(events)) => panic!("{} events", events.len()),
+            Ok(Ok(events)) => String::from_utf8(events.concat()).unwrap(),
             Ok(Err(error)) => printable(&format!("{error:?}")),
             Err(error) => error.to_string(),
         }
@@ -211,7 +236,15 @@ mod encoder {
         }
 
         pub(super) fn second_line(text: &str) {
-            says(text, "event 0 holds the format's separator");
+            says(text, "event 0 holds a line end");
+        }
+
+        pub(super) fn quoted_line(text: &str) {
+            says(text, "event 0 holds a line end");
+        }
+
+        pub(super) fn zero_separator(text: &str) {
+            says(text, "event 0 holds a line end");
         }
 
         pub(super) fn unclosed_quote(text: &str) {
@@ -220,6 +253,51 @@ mod encoder {
 
         pub(super) fn too_few_events(text: &str) {
             says(text, "0 events for 1 alerts");
+        }
+
+        pub(super) fn too_many_events(text: &str) {
+            says(text, "in one result: 1000 (limits.max_output_count)");
+        }
+
+        pub(super) fn two_events_for_one(text: &str) {
+            says(text, "2 events for 1 alerts");
+        }
+
+        /// The sandbox knows no tenants; the pipeline, which does, refuses it:
+        /// `an_encoder_cannot_say_whose_an_alert_is` in `host/tests/program/plugins.rs`.
+        pub(super) fn other_tenant(text: &str) {
+            says(text, "ten\\u0061nt");
+        }
+
+        /// As `other_tenant`.
+        pub(super) fn hidden_tenant(text: &str) {
+            says(text, "\\ud800");
+        }
+
+        /// As `other_tenant`.
+        pub(super) fn two_records(text: &str) {
+            says(text, "} {");
+        }
+
+        pub(super) fn absurd_separator(text: &str) {
+            says(text, "describe: the separator is neither");
+        }
+
+        pub(super) fn escapes_in_describe(text: &str) {
+            says(text, "describe: the content type is not");
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+
+        pub(super) fn huge_header(text: &str) {
+            says(text, "describe: the header is longer than");
+        }
+
+        pub(super) fn header_of_two_lines(text: &str) {
+            says(text, "describe: the header holds a line end");
+        }
+
+        pub(super) fn header_that_is_a_record(text: &str) {
+            says(text, "describe: the header begins like JSON");
         }
 
         pub(super) fn terminal_escapes(text: &str) {

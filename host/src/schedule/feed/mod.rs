@@ -429,6 +429,6 @@ pub(super) fn is_full(rows: &Rows, limit: Option<NonZeroU32>) -> bool {
 }
 
 /// The local time, for people.
-pub(super) fn local_now() -> Time {
+pub(crate) fn local_now() -> Time {
     nanos(Utc::now())
 }

@@ -117,6 +117,10 @@ impl Feed {
         let (now, began) = (Utc::now(), Instant::now());
         let mut due: BTreeMap<(Time, Time), Vec<QuarantineId>> = BTreeMap::new();
         for held in self.quarantined().await? {
+            // That was read, and waits for somebody to order it to its sink.
+            if held.kind == Unread::Held {
+                continue;
+            }
             let tried = instant(held.tried_at.unwrap_or(held.found_at));
             // A clock that was set back holds nothing up.
             if (now - tried).abs() >= QUARANTINE_RETRY {

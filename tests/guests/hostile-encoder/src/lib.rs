@@ -38,23 +38,47 @@ impl Guest for Hostile {
         Ok(())
     }
 
-    fn describe(_: Options) -> Result<Description, PluginError> {
-        Ok(Description {
+    fn describe(options: Options) -> Result<Description, PluginError> {
+        let usual = Description {
             content_type: "text/plain".to_owned(),
             header: None,
             separator: b"\n".to_vec(),
             quote: Some('"'),
             extension: "txt".to_owned(),
+        };
+        let with_header = |header: &[u8]| Description {
+            header: Some(header.to_vec()),
+            ..usual.clone()
+        };
+        Ok(match attack(&options) {
+            "zero_separator" => Description {
+                separator: b"\0".to_vec(),
+                quote: None,
+                ..usual
+            },
+            "absurd_separator" => Description {
+                separator: b"\n{\"tenant\":\"other\"}\n".to_vec(),
+                ..usual
+            },
+            "escapes_in_describe" => Description {
+                content_type: "text/\u{1b}]0;owned\u{7}".to_owned(),
+                ..usual
+            },
+            "huge_header" => with_header(&[b'x'; 512 << 10]),
+            "header_of_two_lines" => with_header(b"\"a\n{\"tenant\":\"other\"}\n\""),
+            "header_that_is_a_record" => with_header(b"{\"tenant\":\"other\"}"),
+            _ => usual,
         })
     }
 
     fn encode(options: Options, alerts: Vec<Alert>) -> Answer {
-        let attack = options.iter().find(|(name, _)| name == "attack");
-        run(
-            attack.map(|(_, value)| value.as_str()).unwrap_or_default(),
-            alerts.len(),
-        )
+        run(attack(&options), alerts.len())
     }
+}
+
+fn attack(options: &Options) -> &str {
+    let attack = options.iter().find(|(name, _)| name == "attack");
+    attack.map(|(_, value)| value.as_str()).unwrap_or_default()
 }
 
 macro_rules! dispatch {
@@ -93,6 +117,59 @@ mod attack {
 
     pub(crate) fn second_line(alerts: usize) -> Answer {
         Ok(vec![b"an event\na forged one".to_vec(); alerts])
+    }
+
+    fn each(event: &[u8], alerts: usize) -> Answer {
+        Ok(vec![event.to_vec(); alerts])
+    }
+
+    /// Each line end is between two quotes, and there is an odd number of them around.
+    pub(crate) fn quoted_line(alerts: usize) -> Answer {
+        each(b"\"\n{\"tenant\":\"other\"}\n\"", alerts)
+    }
+
+    pub(crate) fn zero_separator(alerts: usize) -> Answer {
+        each(b"a\n{\"tenant\":\"other\"}\n", alerts)
+    }
+
+    pub(crate) fn other_tenant(alerts: usize) -> Answer {
+        each(b"{\"a\":1,\"ten\\u0061nt\":\"other\"}", alerts)
+    }
+
+    pub(crate) fn hidden_tenant(alerts: usize) -> Answer {
+        each(b" {\"\\ud800\":1,\"tenant\":\"other\"}", alerts)
+    }
+
+    pub(crate) fn two_records(alerts: usize) -> Answer {
+        each(b"{\"a\":1} {\"tenant\":\"other\"}", alerts)
+    }
+
+    pub(crate) fn too_many_events(_: usize) -> Answer {
+        each(b"x", 5000)
+    }
+
+    pub(crate) fn two_events_for_one(alerts: usize) -> Answer {
+        each(b"x", alerts * 2)
+    }
+
+    pub(crate) fn absurd_separator(alerts: usize) -> Answer {
+        each(b"x", alerts)
+    }
+
+    pub(crate) fn escapes_in_describe(alerts: usize) -> Answer {
+        each(b"x", alerts)
+    }
+
+    pub(crate) fn huge_header(alerts: usize) -> Answer {
+        each(b"x", alerts)
+    }
+
+    pub(crate) fn header_of_two_lines(alerts: usize) -> Answer {
+        each(b"x", alerts)
+    }
+
+    pub(crate) fn header_that_is_a_record(alerts: usize) -> Answer {
+        each(b"x", alerts)
     }
 
     pub(crate) fn unclosed_quote(alerts: usize) -> Answer {

@@ -125,6 +125,25 @@ mod attack {
         panic!("as it is meant to");
     }
 
+    /// Some alerts are poison: the sum of their id's bytes is a multiple of 23.
+    pub(crate) fn panic_at_some(alerts: Vec<Alert>) -> Answer {
+        for alert in &alerts {
+            let sum: u32 = alert.id.bytes().map(u32::from).sum();
+            assert!(!sum.is_multiple_of(23), "as it is meant to");
+        }
+        Ok(alerts)
+    }
+
+    pub(crate) fn panic_for_south(alerts: Vec<Alert>) -> Answer {
+        let is_south = |alert: &Alert| alert.json.contains("\"tenant\":\"south\"");
+        assert!(!alerts.iter().any(is_south), "as it is meant to");
+        Ok(alerts)
+    }
+
+    pub(crate) fn grown_results(alerts: Vec<Alert>) -> Answer {
+        with(alerts, &format!("{{\"x\":\"{}\"}}", "x".repeat(100 << 10)))
+    }
+
     pub(crate) fn state_between_calls(_: Vec<Alert>) -> Answer {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -137,6 +156,11 @@ mod attack {
 
     pub(crate) fn other_tenant(alerts: Vec<Alert>) -> Answer {
         with(alerts, "{\"a\":1,\"ten\\u0061nt\":\"other\"}")
+    }
+
+    /// Half of a surrogate pair in a name is JSON, and no text: many a reader stops there.
+    pub(crate) fn hidden_tenant(alerts: Vec<Alert>) -> Answer {
+        with(alerts, "{\"\\ud800\":1,\"tenant\":\"other\"}")
     }
 
     pub(crate) fn terminal_escapes(_: Vec<Alert>) -> Answer {
