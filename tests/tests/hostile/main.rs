@@ -18,6 +18,7 @@
 )]
 
 mod field;
+mod heard;
 mod loading;
 mod plugins;
 mod sources;
