@@ -206,7 +206,7 @@ pub fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
         Some(Class::SixToFour) => vec![low32(bits >> 80)],
         Some(Class::Teredo) => vec![low32(bits >> 64), low32(!bits)],
         Some(Class::Nat64) if address.segments().get(2) == Some(&0) => vec![last],
-        Some(Class::Nat64) => nat64_layouts(bits),
+        Some(Class::Nat64) => nat64_layouts(address),
         _ => Vec::new(),
     }
 }
@@ -227,21 +227,15 @@ pub fn translated(address: Ipv6Addr, prefix: u8) -> Vec<Ipv4Addr> {
     }
 }
 
-/// What RFC 6052 can have put below a /48: bits 64 to 71 are zero in every layout with
-/// a prefix shorter than /96, and what follows the IPv4 address is zero.
-fn nat64_layouts(bits: u128) -> Vec<Ipv4Addr> {
-    let mut found = vec![low32(bits)];
-    let octet_u = (bits >> 56) & 0xff;
-    if octet_u == 0 {
-        // With the zero octet taken out, the 32 bits stand together.
-        let joined = ((bits >> 64) << 56) | (bits & ((1 << 56) - 1));
-        for (prefix, suffix) in [(48, 40), (56, 32), (64, 24)] {
-            if bits & ((1_u128 << suffix) - 1) == 0 {
-                found.push(low32(joined >> (120 - prefix - 32)));
-            }
-        }
-    }
-    found
+/// What RFC 6052 can have put below a /48. In the layouts of prefixes shorter than /96,
+/// bits 64 to 71 and what follows the IPv4 address should be zero, but a gateway need not
+/// look; so only an address whose bits 64 to 95 are zero is taken for a /96 alone.
+fn nat64_layouts(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let bits = address.to_bits();
+    let is_of_96 = low32(bits >> 32).to_bits() == 0 && low32(bits).to_bits() != 0;
+    let prefixes: &[u8] = if is_of_96 { &[96] } else { &[96, 48, 56, 64] };
+    let read = prefixes.iter().map(|prefix| translated(address, *prefix));
+    read.flatten().collect()
 }
 
 fn low32(bits: u128) -> Ipv4Addr {

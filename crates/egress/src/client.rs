@@ -4,13 +4,12 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::bounds::{Bounds, MAX_HEADER_BYTES};
 use crate::connect::Connector;
+use crate::outgoing::RequestBody;
 use crate::policy::Policy;
 use crate::session::Session;
 use crate::share::Share;
@@ -24,7 +23,6 @@ pub(crate) const IDLE: Duration = Duration::from_secs(90);
 const IDLE_PER_HOST: usize = 32;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
-pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
 
 pub(crate) struct Pool {
     pub(crate) connector: Connector,

@@ -355,4 +355,6 @@ pub(crate) async fn within<F: Future>(
 }
 
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod tests;

@@ -59,12 +59,16 @@ impl Egress {
     /// The same with at most that many connections at one time, idle ones included. Who
     /// needs one more waits, as long as connecting may take.
     pub fn with_sockets(sockets: usize) -> Self {
+        Self::with(sockets, Resolver::system())
+    }
+
+    pub(crate) fn with(sockets: usize, resolver: Resolver) -> Self {
         let most_sockets = sockets.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Shared {
             pools: Mutex::default(),
             roots: RootsCache::default(),
             ways: Arc::new(Ways {
-                resolver: Resolver::new(),
+                resolver,
                 sockets: Arc::new(Semaphore::new(most_sockets)),
                 most_sockets,
             }),

@@ -77,6 +77,13 @@ pub enum Error {
         /// The bound in bytes.
         limit: usize,
     },
+    /// The answer is compressed or otherwise encoded. Nothing here decodes, and no request
+    /// asks for it.
+    #[error("the response is encoded ({encoding}), which nobody asked for")]
+    Encoded {
+        /// What its Content-Encoding header says, escaped and cut.
+        encoding: String,
+    },
     /// The session has sent as many requests as it may.
     #[error("more than {limit} requests in one call")]
     TooManyRequests {

@@ -69,8 +69,14 @@ impl Proxies {
     /// # Errors
     /// [`NotAProxy`], with the variable's name.
     pub fn from_env() -> Result<Self, (&'static str, NotAProxy)> {
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, (&'static str, NotAProxy)> {
         let first = |names: [&'static str; 4]| {
-            let set = |name: &'static str| Some((name, env::var(name).ok()?));
+            let set = |name: &'static str| Some((name, variable(name)?));
             let found = names.into_iter().find_map(set);
             found.filter(|(_, text)| !text.is_empty())
         };
@@ -89,7 +95,7 @@ impl Proxies {
         if http.is_empty() && https.is_empty() {
             return Ok(Self::default());
         }
-        let set = ["NO_PROXY", "no_proxy"].map(|name| env::var(name).ok());
+        let set = ["NO_PROXY", "no_proxy"].map(&variable);
         let no_proxy = match set.into_iter().flatten().next() {
             Some(own) if !own.is_empty() => format!("{own},{LOOPBACK}"),
             _ => LOOPBACK.to_owned(),
@@ -198,6 +204,69 @@ mod tests {
         assert!(of(Scheme::Https, "notlogin.example").is_some());
         assert!(of(Scheme::Http, "api.example").is_none());
         assert!(!format!("{proxies:?}").contains("ret@"));
+    }
+
+    fn from(set: &[(&str, &str)]) -> Result<Proxies, (&'static str, NotAProxy)> {
+        Proxies::from_variables(|name| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, text)| (*text).to_owned())
+        })
+    }
+
+    #[test]
+    fn of_the_environments_variables_the_narrower_one_counts_and_capitals_come_first() {
+        let all = [
+            ("all_proxy", "http://all-small:1"),
+            ("ALL_PROXY", "http://all:1"),
+            ("https_proxy", "http://https-small:1"),
+            ("HTTPS_PROXY", "http://https:1"),
+        ];
+        let through = |set: &[(&str, &str)], scheme| {
+            let matcher = from(set).unwrap().matcher();
+            Proxy::of(&matcher, &target(scheme, "api.example")).map(|proxy| proxy.to_string())
+        };
+        for (count, proxy) in [
+            (1, "all-small"),
+            (2, "all"),
+            (3, "https-small"),
+            (4, "https"),
+        ] {
+            let found = through(&all[..count], Scheme::Https);
+            assert_eq!(found, Some(format!("{proxy}:1")));
+        }
+        // Those of https are not for http.
+        assert_eq!(through(&all, Scheme::Http).as_deref(), Some("all:1"));
+        // One that is set to nothing is no proxy, whatever the wider ones say.
+        let mut none = all;
+        none[3].1 = "";
+        assert_eq!(through(&none, Scheme::Https), None);
+        assert_eq!(through(&[], Scheme::Https), None);
+    }
+
+    #[test]
+    fn no_proxy_of_the_environment_is_heeded_and_loopback_always_left_out() {
+        let of = |no_proxy: &str, host: &str| {
+            let set = [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
+            Proxy::of(&from(&set).unwrap().matcher(), &target(Scheme::Https, host)).is_some()
+        };
+        for no_proxy in ["", "a.example"] {
+            for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
+                assert!(!of(no_proxy, host), "{no_proxy}: {host}");
+            }
+            assert!(of(no_proxy, "b.example"));
+        }
+        assert!(of("", "a.example"));
+        assert!(!of("a.example", "x.a.example"));
+        assert!(!of("*", "b.example"));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_proxy_is_named() {
+        let set = [
+            ("HTTP_PROXY", "http://p:1"),
+            ("https_proxy", "socks5://p:1"),
+        ];
+        assert_eq!(from(&set), Err(("https_proxy", NotAProxy::Kind)));
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! threads, so that file I/O goes on beside names that never resolve, and for each party,
 //! so that one whose names never resolve stops nobody else. Waiting for a turn counts as
 //! resolving.
+//!
+//! The lookup itself is a function that is handed in, so that a test can have names of
+//! its own.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -15,25 +18,37 @@ use tokio::sync::Semaphore;
 
 use crate::share::Share;
 
-/// Names that are being resolved at one time.
-const AT_ONCE: usize = 64;
+/// Names that are being resolved at one time: as many parties, since each has one turn.
+const AT_ONCE: usize = 256;
 
 /// Addresses of one name that are looked at; a name has a handful, a hostile one has
 /// thousands.
 const ADDRESSES: usize = 16;
 
+/// Finds the addresses of a name, and may block for as long as that takes.
+pub(crate) type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
 pub(crate) struct Resolver {
     turns: Arc<Semaphore>,
+    lookup: Arc<Lookup>,
 }
 
 impl Resolver {
-    pub(crate) fn new() -> Self {
+    /// The system's.
+    pub(crate) fn system() -> Self {
+        Self::by(Arc::new(|name, port| {
+            Ok((name, port).to_socket_addrs()?.collect())
+        }))
+    }
+
+    pub(crate) fn by(lookup: Arc<Lookup>) -> Self {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            lookup,
         }
     }
 
-    /// The name's addresses in the system's order of preference, without repeats.
+    /// The name's addresses in the lookup's order of preference, without repeats.
     pub(crate) async fn resolve(
         &self,
         name: &str,
@@ -44,10 +59,11 @@ impl Resolver {
         let own = turn(&share.lookups).await.map_err(io::Error::other)?;
         let turn = turn(&self.turns).await.map_err(io::Error::other)?;
         let name = name.to_owned();
+        let lookup = Arc::clone(&self.lookup);
         let lookup = tokio::task::spawn_blocking(move || {
             let _turns = (own, turn);
             let mut found: Vec<SocketAddr> = Vec::new();
-            for address in (name.as_str(), port).to_socket_addrs()? {
+            for address in lookup(&name, port)? {
                 if !found.contains(&address) && found.len() < ADDRESSES {
                     found.push(address);
                 }

@@ -10,21 +10,21 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Extensions, Method, Request, Response, Version};
-use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::Body;
-use crate::bounds::{Asked, Bounds, after};
-use crate::client::{BoxError, Pool, RequestBody};
+use crate::bounds::{Asked, Bounds, MAX_HEADER_BYTES, after};
+use crate::client::{BoxError, Pool};
 use crate::connect::{ASKER, Asker, within};
 use crate::denied::{Denied, printable};
 use crate::error::{Error, Phase};
 use crate::exchange::{Exchange, Record};
+use crate::outgoing::RequestBody;
 use crate::policy::Target;
-use crate::share::Share;
+use crate::share::{Place, Share};
 use crate::stream::Remote;
 
 /// Exchanges whose bodies' beginnings are kept: the last eight.
@@ -129,7 +129,7 @@ impl Session {
     {
         let place = self.shared.share.take()?;
         let pool = &self.shared.pool;
-        let mut request = prepare(pool, request)?;
+        let mut request = prepare(pool, request, place.clone())?;
         let mut captured = capture_connection(&mut request);
         let asker = Asker {
             bounds,
@@ -156,7 +156,14 @@ impl Session {
             Some(answer) => answer,
             None => within(Phase::FirstByte, bounds.first_byte, answer).await?,
         };
-        let answer = answer.map_err(|error| Error::from_client(&error))?;
+        let too_large = Error::HeadersTooLarge {
+            limit: bounds.header_bytes.min(MAX_HEADER_BYTES),
+        };
+        let answer = answer.map_err(|error| match Error::from_client(&error) {
+            // hyper's own bound is larger.
+            Error::HeadersTooLarge { .. } => too_large.clone(),
+            other => other,
+        })?;
 
         let (mut head, body) = answer.into_parts();
         if let Some(Remote(remote)) = head.extensions.get() {
@@ -169,11 +176,10 @@ impl Session {
             .map(|(n, v)| n.as_str().len() + v.len())
             .sum();
         if size > bounds.header_bytes {
-            return Err(Error::HeadersTooLarge {
-                limit: bounds.header_bytes,
-            });
+            return Err(too_large);
         }
         record.answered(&head);
+        is_plain(&head)?;
         let body = Body::new(
             body,
             record.clone(),
@@ -187,7 +193,7 @@ impl Session {
 }
 
 /// Judges a request and puts it into the form that is sent.
-fn prepare<B>(pool: &Pool, request: Request<B>) -> Result<Request<RequestBody>, Error>
+fn prepare<B>(pool: &Pool, request: Request<B>, place: Place) -> Result<Request<RequestBody>, Error>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -215,10 +221,22 @@ where
         head.headers.insert(CONNECTION, close);
     }
     head.headers.remove(HOST);
-    Ok(Request::from_parts(
-        head,
-        body.map_err(Into::into).boxed_unsync(),
-    ))
+    Ok(Request::from_parts(head, RequestBody::new(body, place)))
+}
+
+/// Refuses an answer whose bytes are not the content itself. A refusal's status says
+/// enough without its body.
+fn is_plain(head: &http::response::Parts) -> Result<(), Error> {
+    let encodings = head.headers.get_all(CONTENT_ENCODING);
+    let other = encodings
+        .iter()
+        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match other {
+        Some(value) if head.status.is_success() => Err(Error::Encoded {
+            encoding: printable(&String::from_utf8_lossy(value.as_bytes())),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Waits until the request has a connection and writes down to whom.

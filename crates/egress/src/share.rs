@@ -10,8 +10,9 @@ use crate::error::Error;
 /// poll has one, or two while a backfill goes on.
 pub const REQUESTS_AT_ONCE: usize = 8;
 
-/// Threads that may wait for the resolver on a party's account.
-const LOOKUPS_AT_ONCE: usize = 4;
+/// Threads that may wait for the resolver on a party's account. One, so that as many
+/// parties as there are threads would need names that never resolve before others wait.
+const LOOKUPS_AT_ONCE: usize = 1;
 
 /// A party's share of the process's sockets and resolver threads. Clones are the same
 /// share; every client that asks for one party has it.
@@ -22,10 +23,11 @@ pub struct Share {
     pub(crate) lookups: Arc<Semaphore>,
 }
 
-/// A request under way: the place that it takes until its body has ended.
-#[derive(Debug)]
+/// A request under way: the place that it takes until both its body and its answer's have
+/// ended, since the connection is in use for as long. Clones are the same place.
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
-    _permit: OwnedSemaphorePermit,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Share {
@@ -41,7 +43,9 @@ impl Share {
     /// A place for one more request. It does not wait: who is at the limit is told.
     pub(crate) fn take(&self) -> Result<Place, Error> {
         match Arc::clone(&self.requests).try_acquire_owned() {
-            Ok(_permit) => Ok(Place { _permit }),
+            Ok(permit) => Ok(Place {
+                _permit: Arc::new(permit),
+            }),
             Err(_) => Err(Error::TooManyAtOnce { limit: self.limit }),
         }
     }

@@ -129,7 +129,7 @@ impl Cache {
 
 /// Compiles a component.
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::new(engine, bytes).map_err(|e| LoadError::Invalid(format!("{e:#}")))
+    Component::new(engine, bytes).map_err(|e| LoadError::invalid(&e))
 }
 
 fn name(engine: &Engine, bytes: &[u8]) -> String {

@@ -3,11 +3,17 @@
 //! A sink writes `json` as a line, so a line end in it would forge a second record. An
 //! encoder's event does not say how it will be read, and what its component says of that
 //! is the component's word: so an event is one line for every reader, unless the
-//! component's quotes are believed.
+//! component's quotes are believed. What a guest says of an answer's bytes is copied out
+//! of it by the host, so it may name each byte once.
+//!
+//! A large result is checked beside the runtime's other tasks, not in their way.
 
+use crate::bindings::contract::{ByteRange, Malformed};
 use crate::bindings::encoder::Description;
 use crate::bindings::types::Alert;
 use crate::error::CallError;
+use crate::limits::Limits;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use watchbell_detection::check_object;
 
 /// What may end an event. Another one could be the beginning of a record.
@@ -27,17 +33,59 @@ pub(crate) enum Quotes {
     Doubted,
 }
 
-/// Each alert's `json` is exactly one JSON object on one line.
-pub(crate) fn alerts(alerts: &[Alert]) -> Result<(), CallError> {
-    for (index, alert) in alerts.iter().enumerate() {
-        check_object(&alert.json).map_err(|fault| {
-            CallError::Contract(format!(
-                "alert {index}: json is not one object on one line: {} at byte {}",
-                fault.message, fault.offset
-            ))
-        })?;
+/// What is checked within a tick or so: at some hundred MB/s that is 1 MiB.
+const SMALL: usize = 1 << 20;
+
+/// Bytes that are kept of what a guest says is wrong with an answer, which the host
+/// repeats for each element that it cannot read.
+const MESSAGE: usize = 512;
+
+/// No more alerts than allowed, and each one's `json` exactly one JSON object on one line.
+pub(crate) fn alerts(alerts: &[Alert], limits: &Limits) -> Result<(), CallError> {
+    limits.count(alerts.len())?;
+    let bytes = alerts.iter().map(|alert| alert.json.len()).sum();
+    aside(bytes, || {
+        for (index, alert) in alerts.iter().enumerate() {
+            check_object(&alert.json).map_err(|fault| {
+                CallError::Contract(format!(
+                    "alert {index}: json is not one object on one line: {} at byte {}",
+                    fault.message, fault.offset
+                ))
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// What could be read of an answer is as good as a whole one; what could not is named in
+/// order, each byte once; and the words are cut.
+pub(crate) fn malformed(fault: &mut Malformed, limits: &Limits) -> Result<(), CallError> {
+    alerts(&fault.alerts, limits)?;
+    limits.count(fault.unreadable.len())?;
+    let mut before = 0;
+    for (index, ByteRange { start, end }) in fault.unreadable.iter().enumerate() {
+        if *start < before || start >= end {
+            return Err(CallError::Contract(format!(
+                "unreadable range {index}: {start} to {end} is empty or not behind the one before"
+            )));
+        }
+        before = *end;
     }
+    let cut = fault.message.floor_char_boundary(MESSAGE);
+    fault.message.truncate(cut);
+    fault.message.shrink_to_fit();
     Ok(())
+}
+
+/// Does work over so many bytes without holding up the tasks that wait for this thread.
+fn aside<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
+    let has_others = Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if has_others && bytes > SMALL {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
 }
 
 /// One event for each alert, none of which could be read as two.
@@ -53,11 +101,14 @@ pub(crate) fn events(
             events.len()
         )));
     }
-    for (index, event) in events.iter().enumerate() {
-        stands_alone(event, format, quotes)
-            .map_err(|problem| CallError::Contract(format!("event {index} {problem}")))?;
-    }
-    Ok(())
+    let bytes = events.iter().map(Vec::len).sum();
+    aside(bytes, || {
+        for (index, event) in events.iter().enumerate() {
+            stands_alone(event, format, quotes)
+                .map_err(|problem| CallError::Contract(format!("event {index} {problem}")))?;
+        }
+        Ok(())
+    })
 }
 
 /// The format can be used, and its header is no more than one.
@@ -116,5 +167,84 @@ fn stands_alone(event: &[u8], format: &Description, quotes: Quotes) -> Result<()
         Err("opens a quote and does not close it")
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::contract::Stage;
+    use crate::bindings::types::Severity;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn fault(ranges: &[(u64, u64)]) -> Malformed {
+        let ranges = ranges.iter().map(|&(start, end)| ByteRange { start, end });
+        Malformed {
+            stage: Stage::Detections,
+            offset: 0,
+            message: "ä".repeat(10_000),
+            alerts: Vec::new(),
+            unreadable: ranges.collect(),
+        }
+    }
+
+    #[test]
+    fn no_byte_of_an_answer_is_unreadable_twice() {
+        let limits = Limits::for_plugin();
+        let mut good = fault(&[(0, 1), (1, 5), (7, u64::MAX)]);
+        malformed(&mut good, &limits).unwrap();
+        assert_eq!(good.message.len(), MESSAGE);
+        for bad in [
+            &[(0, 0)][..],
+            &[(5, 4)],
+            &[(0, 5), (4, 6)],
+            &[(0, 5), (0, 5)],
+            &[(4, 6), (0, 2)],
+        ] {
+            let refused = malformed(&mut fault(bad), &limits);
+            assert!(matches!(refused, Err(CallError::Contract(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_counted_as_what_could_is() {
+        let limits = Limits {
+            output_count: 2,
+            ..Limits::for_plugin()
+        };
+        malformed(&mut fault(&[(0, 1), (2, 3)]), &limits).unwrap();
+        let refused = malformed(&mut fault(&[(0, 1), (2, 3), (4, 5)]), &limits);
+        assert!(matches!(refused, Err(CallError::Limit { .. })));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn other_tasks_go_on_while_a_large_result_is_checked() {
+        let steps = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&steps);
+        let check = tokio::spawn(async move {
+            let others = tokio::spawn(async move {
+                loop {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            });
+            let large = Alert {
+                id: "1".to_owned(),
+                alert_id: None,
+                alert_time: None,
+                last_processed_time: None,
+                severity: Severity::Unspecified,
+                category: None,
+                json: format!("{{\"x\":\"{}\"}}", "x".repeat(64 << 20)),
+            };
+            let before = steps.load(Ordering::Relaxed);
+            alerts(&[large], &Limits::for_plugin()).unwrap();
+            let after = steps.load(Ordering::Relaxed);
+            others.abort();
+            after - before
+        });
+        // On the runtime's only worker, which nothing but a hand-over frees.
+        assert!(check.await.unwrap() > 0);
     }
 }

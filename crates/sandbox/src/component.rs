@@ -4,6 +4,7 @@ use crate::cache;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use wasmtime::component::Component;
+use watchbell_egress::printable;
 
 /// The type-only interface that every world sees.
 const TYPES: &str = "watchbell:detections/types@0.1.0";
@@ -19,7 +20,7 @@ impl World {
     pub(crate) fn refusal(&self, reason: &impl ToString) -> LoadError {
         LoadError::World {
             world: self.name,
-            reason: reason.to_string(),
+            reason: printable(&reason.to_string()),
         }
     }
 }
@@ -41,7 +42,7 @@ pub(crate) fn load(engine: &Engine, bytes: &[u8], world: &World) -> Result<Compo
                 .any(|offered| import.starts_with(offered));
         if !known {
             return Err(LoadError::Import {
-                import: import.to_owned(),
+                import: printable(import),
                 world: world.name,
             });
         }

@@ -4,22 +4,25 @@
 //! costs microseconds. wasmtime's pool answers with an error when it is full, so a
 //! semaphore of the pool's size stands in front and callers wait instead.
 //!
-//! Two clocks bound a call. CPU is counted in epochs: a thread ticks every
-//! [`TICK`], and each store's callback counts the ticks that its guest was running
-//! and yields to the other tasks. The wall is a timeout around the whole call, since an
-//! epoch never fires while a guest waits in the host.
+//! Two clocks bound a call. CPU is the time that the call's task runs ([`Clock`]): a
+//! thread ticks every [`TICK`], and at each tick the store's callback compares it with
+//! its bound and yields to the other tasks. The wall is a timeout around the whole call,
+//! since an epoch never fires while a guest waits in the host.
 
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::error::{CallError, LoadError};
-use crate::limits::{Limit, Limits, Meter};
+use crate::limits::{Limit, Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS, Meter};
 use crate::state::Metered;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wasmtime::{
-    Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, UpdateDeadline,
+    CallHook, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+    UpdateDeadline,
 };
 
 /// Length of an epoch: how long a guest may run before other tasks get their turn.
@@ -65,15 +68,17 @@ impl Engine {
     /// clock's thread.
     pub fn new(pool: Pool, cache: Option<Cache>) -> Result<Self, LoadError> {
         let calls = pool.calls();
+        let instances = u32::try_from(MAX_INSTANCES).unwrap_or(u32::MAX);
         let mut slots = PoolingAllocationConfig::default();
         slots
             .total_component_instances(calls)
-            .total_core_instances(calls.saturating_mul(8))
-            .max_core_instances_per_component(8)
+            .total_core_instances(calls.saturating_mul(instances))
+            .max_core_instances_per_component(instances)
             .total_memories(calls.saturating_mul(2))
             .max_memories_per_component(2)
-            .total_tables(calls.saturating_mul(8))
-            .max_tables_per_component(8)
+            .total_tables(calls.saturating_mul(instances))
+            .max_tables_per_component(instances)
+            .table_elements(MAX_TABLE_ELEMENTS)
             .total_stacks(calls)
             .max_memory_size(MAX_MEMORY)
             // What stays resident of a slot between calls: enough for the small poll
@@ -88,7 +93,8 @@ impl Engine {
             .cranelift_opt_level(OptLevel::Speed)
             .max_wasm_stack(1 << 20)
             .async_stack_size(2 << 20)
-            .wasm_backtrace_max_frames(None)
+            // One frame, so that an error tells whether it came from within the guest.
+            .wasm_backtrace_max_frames(NonZeroUsize::new(1))
             .concurrency_support(false);
         let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::engine(&e))?;
         let clock = inner.weak();
@@ -127,8 +133,13 @@ impl Engine {
     ) -> Call<S> {
         // The semaphore is never closed, so waiting cannot fail.
         let slot = Arc::clone(&self.permits).acquire_owned().await.ok();
-        let store = self.store(state(Meter::new(limits.clone())), limits);
-        Call { store, _slot: slot }
+        let clock = Clock::default();
+        let store = self.store(state(Meter::new(limits.clone())), limits, clock.clone());
+        Call {
+            store,
+            clock,
+            _slot: slot,
+        }
     }
 
     /// Makes one instance and drops it, so that what is wrong with a component is told when
@@ -150,8 +161,11 @@ impl Engine {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             let runtime = builder.enable_time().build().map_err(|e| failed(&e))?;
             runtime.block_on(async {
-                let mut call = self.begin(&limits, state).await;
-                let outcome = timeout(limits.wall, instantiate(&mut call.store)).await;
+                let begun = timeout(limits.wall, self.begin(&limits, state)).await;
+                let mut call = begun.map_err(|_| failed(&"too many calls are under way"))?;
+                let clock = call.clock.clone();
+                let work = clock.time(instantiate(&mut call.store));
+                let outcome = timeout(limits.wall, work).await;
                 call.finish(outcome)
             })
         };
@@ -165,16 +179,29 @@ impl Engine {
     }
 
     /// A store with every bound of `limits` armed.
-    fn store<S: Metered + Send + 'static>(&self, state: S, limits: &Limits) -> Store<S> {
+    fn store<S>(&self, state: S, limits: &Limits, clock: Clock) -> Store<S>
+    where
+        S: Metered + Send + 'static,
+    {
         let mut store = Store::new(&self.inner, state);
         store.limiter(|state| state.meter());
-        store.set_hostcall_fuel(limits.transfer_bytes);
         store.set_max_component_handles(limits.handles);
-        let mut ticks = limits.cpu.as_millis() / TICK.as_millis();
+        // wasmtime's fuel is for one call and full again in the next.
+        let (host_call, result) = (limits.host_call_bytes, limits.transfer_bytes);
+        store.set_hostcall_fuel(host_call);
+        store.call_hook(move |mut context, crossing| {
+            match crossing {
+                CallHook::CallingHost => context.set_hostcall_fuel(host_call),
+                // A result is copied next.
+                CallHook::ReturningFromWasm => context.set_hostcall_fuel(result),
+                CallHook::CallingWasm | CallHook::ReturningFromHost => {}
+            }
+            Ok(())
+        });
+        let cpu = limits.cpu;
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut context| {
-            ticks = ticks.saturating_sub(1);
-            if ticks == 0 {
+            if clock.ran() >= cpu {
                 context.data_mut().meter().met = Some(Limit::Cpu);
                 return Ok(UpdateDeadline::Interrupt);
             }
@@ -187,6 +214,8 @@ impl Engine {
 /// A call under way: its store, and its slot of the pool until the store is gone.
 pub(crate) struct Call<S: 'static> {
     pub(crate) store: Store<S>,
+    /// Runs while the call's work is polled, which is the caller's to see to.
+    pub(crate) clock: Clock,
     _slot: Option<OwnedSemaphorePermit>,
 }
 

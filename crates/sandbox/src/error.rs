@@ -3,8 +3,11 @@
 use crate::limits::{Limit, Limits, Meter};
 use std::path::PathBuf;
 use thiserror::Error;
+use wasmtime::WasmBacktrace;
+use watchbell_egress::printable;
 
-/// A component or its compiled code cannot be used.
+/// A component or its compiled code cannot be used. What is the component's own text in
+/// it, names of imports for one, is escaped and cut.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -52,7 +55,11 @@ pub enum LoadError {
 
 impl LoadError {
     pub(crate) fn engine(error: &wasmtime::Error) -> Self {
-        Self::Engine(format!("{error:#}"))
+        Self::Engine(printable(&format!("{error:#}")))
+    }
+
+    pub(crate) fn invalid(error: &wasmtime::Error) -> Self {
+        Self::Invalid(printable(&format!("{error:#}")))
     }
 }
 
@@ -92,7 +99,10 @@ impl CallError {
         let fuel = || says("hostcalls has been exhausted");
         let limit = match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => Some(Limit::Stack),
+            // A host call fails with the guest below it, a result when it has returned.
+            _ if fuel() && error.is::<WasmBacktrace>() => Some(Limit::HostCall),
             _ if fuel() => Some(Limit::Transfer),
+            _ if says("total size of fields exceeds limit") => Some(Limit::Headers),
             _ if says("handle limit exceeded") || says("resource table has no free keys") => {
                 Some(Limit::Handles)
             }
@@ -101,7 +111,7 @@ impl CallError {
         };
         match limit {
             Some(limit) => Self::limit(limit, meter.limits()),
-            None => Self::Trap(format!("{:#}", error.root_cause())),
+            None => Self::Trap(printable(&error.root_cause().to_string())),
         }
     }
 }

@@ -102,7 +102,15 @@ fn is_forbidden(name: &HeaderName) -> bool {
             .any(|prefix| name.as_str().starts_with(prefix))
 }
 
+/// Bytes of a request's body that wasi:http takes in one write, and keeps twice while
+/// the request is not sent. A source sends a form of some hundred bytes.
+const BODY_CHUNK: usize = 16 * 1024;
+
 impl WasiHttpHooks for Hooks {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
         Arc::new(is_forbidden)
     }
@@ -186,6 +194,7 @@ fn told(fault: &Fault) -> Error {
         Fault::HeadersTooLarge { limit } => {
             Error::HttpResponseHeaderSectionSize(u32::try_from(*limit).ok())
         }
+        Fault::Encoded { encoding } => Error::HttpResponseContentCoding(Some(encoding.clone())),
         Fault::Closed { .. } => Error::ConnectionTerminated,
         Fault::Incomplete { .. } => Error::HttpResponseIncomplete,
         Fault::Protocol { .. } => Error::HttpProtocolError,

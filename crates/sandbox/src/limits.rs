@@ -3,13 +3,26 @@
 //! wasmtime's own `StoreLimits` bounds each memory alone, so a component with many
 //! memories could take many times its bound: [`Meter`] counts the sum. It also
 //! remembers which bound was met, because the trap that follows does not say.
+//!
+//! What a guest hands over in a host call may stay in the host for as long as its handle
+//! does (a request's method, path, headers), so such a call takes far less than a result:
+//! handles times what one can hold is some 40 MiB.
 
 use crate::error::CallError;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// The most that [`Limits::table_elements`] can be: what the instance pool reserves for
+/// each table.
+pub const MAX_TABLE_ELEMENTS: usize = 20_000;
+
+/// The most that [`Limits::instances`] can be: what the instance pool has for one
+/// component.
+pub const MAX_INSTANCES: usize = 8;
 
 /// Bounds of one call. Each is a hard stop: the instance is dropped, the next call is
 /// fresh.
@@ -17,21 +30,26 @@ const MIB: usize = 1024 * 1024;
 pub struct Limits {
     /// Bytes of all linear memories together.
     pub memory_bytes: usize,
-    /// Elements of each table.
+    /// Elements of each table, up to [`MAX_TABLE_ELEMENTS`].
     pub table_elements: usize,
-    /// Core instances; a wrapped component has up to three (itself and two shims).
+    /// Core instances, up to [`MAX_INSTANCES`]; a wrapped component has up to three
+    /// (itself and two shims).
     pub instances: usize,
     /// Handles alive at one time: requests, bodies, streams.
     pub handles: usize,
-    /// Time that the guest's own code may run.
+    /// Time that the call may run, in the guest's code and in the host calls that it
+    /// makes, waiting not included.
     pub cpu: Duration,
     /// Time that the whole call may take, waiting included.
     pub wall: Duration,
-    /// Bytes that may be copied from guest to host in one host call or result.
+    /// Bytes that may be copied from guest to host in one result.
     pub transfer_bytes: usize,
+    /// Bytes that may be copied from guest to host in one host call.
+    pub host_call_bytes: usize,
     /// Alerts or events in one result.
     pub output_count: usize,
-    /// Bytes of an HTTP message's headers, as kept in memory.
+    /// Bytes of an HTTP message's headers, as kept in memory (32 a name and 40 a value on
+    /// top of their text).
     pub header_bytes: usize,
 }
 
@@ -60,19 +78,24 @@ impl Limits {
     /// A batch of the host's holds at most 4 MiB of JSON; a jq filter holds it as a
     /// tree of some ten times the size, in and out. Tables hold functions: the bundled
     /// components have some hundreds. A batch has some thousands of alerts; a processor
-    /// that makes many of one still has room. Header bytes are twice what egress takes.
+    /// that makes many of one still has room.
+    ///
+    /// The bundled source has some ten handles at one time. The largest things that a
+    /// source hands over are a header or a path, up to 64 KiB, and 16 KiB of a request's
+    /// body.
     #[must_use]
     pub fn for_plugin() -> Self {
         Self {
             memory_bytes: 256 * MIB,
-            table_elements: 20_000,
-            instances: 8,
-            handles: 1_000,
+            table_elements: MAX_TABLE_ELEMENTS,
+            instances: MAX_INSTANCES,
+            handles: 128,
             cpu: Duration::from_secs(5),
             wall: Duration::from_secs(30),
             transfer_bytes: 128 * MIB,
+            host_call_bytes: 64 * KIB,
             output_count: 1_000_000,
-            header_bytes: 128 * 1024,
+            header_bytes: 64 * KIB,
         }
     }
 
@@ -92,6 +115,8 @@ impl Limits {
             Limit::Cpu => format!("{:?}", self.cpu),
             Limit::Wall => format!("{:?}", self.wall),
             Limit::Transfer => format!("{} bytes", self.transfer_bytes),
+            Limit::HostCall => format!("{} bytes", self.host_call_bytes),
+            Limit::Headers => format!("{} bytes", self.header_bytes),
             Limit::Handles => format!("{}", self.handles),
             Limit::Count => format!("{}", self.output_count),
             Limit::Instances => format!("{}", self.instances),
@@ -114,6 +139,10 @@ pub enum Limit {
     Wall,
     /// [`Limits::transfer_bytes`].
     Transfer,
+    /// [`Limits::host_call_bytes`].
+    HostCall,
+    /// [`Limits::header_bytes`], by headers that the guest made.
+    Headers,
     /// [`Limits::handles`].
     Handles,
     /// [`Limits::output_count`].
@@ -131,7 +160,9 @@ impl fmt::Display for Limit {
             Self::Table => "table elements",
             Self::Cpu => "CPU time",
             Self::Wall => "wall time",
-            Self::Transfer => "bytes handed to the host",
+            Self::Transfer => "bytes handed to the host in one result",
+            Self::HostCall => "bytes handed to the host in one host call",
+            Self::Headers => "bytes of one message's headers",
             Self::Handles => "handles",
             Self::Count => "alerts or events in one result",
             Self::Instances => "core instances, memories or tables",
@@ -150,6 +181,8 @@ impl Limit {
             Self::Cpu => "limits.max_cpu_secs",
             Self::Wall => "limits.max_wall_secs",
             Self::Transfer => "limits.max_output_bytes",
+            Self::HostCall => "limits.max_host_call_bytes",
+            Self::Headers => "limits.max_header_bytes",
             Self::Handles => "limits.max_handles",
             Self::Count => "limits.max_output_count",
             Self::Instances => "limits.max_instances",

@@ -59,6 +59,7 @@ impl Processor {
         limits: &Limits,
     ) -> Result<Result<(), PluginError>, CallError> {
         let mut call = self.engine.begin(limits, Pure::new).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             guest
@@ -66,7 +67,7 @@ impl Processor {
                 .call_check(&mut call.store, options)
                 .await
         };
-        let outcome = timeout(limits.wall, work).await;
+        let outcome = timeout(limits.wall, clock.time(work)).await;
         call.finish(outcome)
     }
 
@@ -82,6 +83,7 @@ impl Processor {
         limits: &Limits,
     ) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
         let mut call = self.engine.begin(limits, Pure::new).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             guest
@@ -89,11 +91,10 @@ impl Processor {
                 .call_process(&mut call.store, options, alerts)
                 .await
         };
-        let outcome = timeout(limits.wall, work).await;
+        let outcome = timeout(limits.wall, clock.time(work)).await;
         let answer = call.finish(outcome)?;
         if let Ok(alerts) = &answer {
-            limits.count(alerts.len())?;
-            check::alerts(alerts)?;
+            check::alerts(alerts, limits)?;
         }
         Ok(answer)
     }
@@ -146,6 +147,7 @@ impl Encoder {
         limits: &Limits,
     ) -> Result<Result<Description, PluginError>, CallError> {
         let mut call = self.engine.begin(limits, Pure::new).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             let encoder = guest.watchbell_detections_encoder();
@@ -154,7 +156,7 @@ impl Encoder {
                 Err(error) => Ok(Err(error)),
             }
         };
-        let outcome = timeout(limits.wall, work).await;
+        let outcome = timeout(limits.wall, clock.time(work)).await;
         let answer = call.finish(outcome)?;
         if let Ok(format) = &answer {
             check::description(format, self.quotes)?;
@@ -175,6 +177,7 @@ impl Encoder {
         limits: &Limits,
     ) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
         let mut call = self.engine.begin(limits, Pure::new).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             guest
@@ -182,7 +185,7 @@ impl Encoder {
                 .call_encode(&mut call.store, options, alerts)
                 .await
         };
-        let outcome = timeout(limits.wall, work).await;
+        let outcome = timeout(limits.wall, clock.time(work)).await;
         let answer = call.finish(outcome)?;
         if let Ok(events) = &answer {
             limits.count(events.len())?;

@@ -70,7 +70,8 @@ impl Source {
     /// instance holds the secret.
     ///
     /// # Errors
-    /// Outside: the guest was stopped. Inside: what the service or the guest says.
+    /// Outside: the guest was stopped or returned what the contract forbids. Inside:
+    /// what the service or the guest says.
     pub async fn authenticate(
         &self,
         config: &Config,
@@ -78,6 +79,7 @@ impl Source {
         limits: &Limits,
     ) -> Result<Result<Token, Error>, CallError> {
         let mut call = self.begin(Hooks::new(session, None), limits).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             guest
@@ -85,8 +87,12 @@ impl Source {
                 .call_authenticate(&mut call.store, config)
                 .await
         };
-        let outcome = timeout(limits.wall, work).await;
-        call.finish(outcome)
+        let outcome = timeout(limits.wall, clock.time(work)).await;
+        let mut answer = call.finish(outcome)?;
+        if let Err(Error::Malformed(fault)) = &mut answer {
+            check::malformed(fault, limits)?;
+        }
+        Ok(answer)
     }
 
     /// Asks once for detections. The credentials in `config` should be `host`;
@@ -104,6 +110,7 @@ impl Source {
         limits: &Limits,
     ) -> Result<Result<Vec<Alert>, Error>, CallError> {
         let mut call = self.begin(Hooks::new(session, authorization), limits).await;
+        let clock = call.clock.clone();
         let work = async {
             let guest = self.pre.instantiate_async(&mut call.store).await?;
             guest
@@ -111,14 +118,11 @@ impl Source {
                 .call_poll(&mut call.store, config)
                 .await
         };
-        let outcome = timeout(limits.wall, work).await;
-        let answer = call.finish(outcome)?;
-        match &answer {
-            Ok(alerts) => {
-                limits.count(alerts.len())?;
-                check::alerts(alerts)?;
-            }
-            Err(Error::Malformed(fault)) => check::alerts(&fault.alerts)?,
+        let outcome = timeout(limits.wall, clock.time(work)).await;
+        let mut answer = call.finish(outcome)?;
+        match &mut answer {
+            Ok(alerts) => check::alerts(alerts, limits)?,
+            Err(Error::Malformed(fault)) => check::malformed(fault, limits)?,
             Err(_) => {}
         }
         Ok(answer)
@@ -130,8 +134,9 @@ impl Source {
     /// As [`Source::poll`].
     pub async fn create(&self, session: Session, limits: &Limits) -> Result<(), CallError> {
         let mut call = self.begin(Hooks::new(session, None), limits).await;
+        let clock = call.clock.clone();
         let work = async { self.pre.instantiate_async(&mut call.store).await.map(drop) };
-        let outcome = timeout(limits.wall, work).await;
+        let outcome = timeout(limits.wall, clock.time(work)).await;
         call.finish(outcome)
     }
 

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
-use watchbell_sandbox::Limits;
+use watchbell_egress::Bounds;
+use watchbell_sandbox::{Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS};
 
 use super::path::KeyPath;
 use super::report::Report;
@@ -22,12 +23,14 @@ pub struct CallLimits {
     pub max_instances: Option<usize>,
     /// Handles alive at one time.
     pub max_handles: Option<usize>,
-    /// Time that the component's own code may run.
+    /// Time that the call may run, waiting not included.
     pub max_cpu: Option<Duration>,
     /// Time that the whole call may take.
     pub max_wall: Option<Duration>,
-    /// Bytes that it may hand to the host in one call or result.
+    /// Bytes that it may hand to the host in one result.
     pub max_output_bytes: Option<usize>,
+    /// Bytes that it may hand to the host in one host call.
+    pub max_host_call_bytes: Option<usize>,
     /// Alerts or events of one result.
     pub max_output_count: Option<usize>,
     /// Bytes of an HTTP message's headers.
@@ -46,13 +49,14 @@ impl CallLimits {
             cpu: self.max_cpu.unwrap_or(usual.cpu),
             wall: self.max_wall.unwrap_or(usual.wall),
             transfer_bytes: self.max_output_bytes.unwrap_or(usual.transfer_bytes),
+            host_call_bytes: self.max_host_call_bytes.unwrap_or(usual.host_call_bytes),
             output_count: self.max_output_count.unwrap_or(usual.output_count),
             header_bytes: self.max_header_bytes.unwrap_or(usual.header_bytes),
         }
     }
 }
 
-/// The table as it is written. The last four are a source's.
+/// The table as it is written. The last six are a source's.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
@@ -65,6 +69,7 @@ pub(super) struct RawLimits {
     max_output_bytes: Option<ByteSize>,
     max_output_count: Option<NonZeroU32>,
     max_header_bytes: Option<ByteSize>,
+    max_host_call_bytes: Option<ByteSize>,
     pub(super) max_response_bytes: Option<ByteSize>,
     pub(super) max_quarantine_bytes: Option<ByteSize>,
     pub(super) max_requests_per_minute: Option<NonZeroU32>,
@@ -72,8 +77,29 @@ pub(super) struct RawLimits {
 }
 
 impl RawLimits {
-    /// What every component has.
-    pub(super) fn of_call(&self) -> CallLimits {
+    /// What every component has. More than the instance pool can give is refused: it
+    /// would have no effect.
+    pub(super) fn of_call(&self, path: &KeyPath, report: &mut Report<'_>) -> CallLimits {
+        for (key, set, most) in [
+            (
+                "max_table_elements",
+                self.max_table_elements,
+                MAX_TABLE_ELEMENTS,
+            ),
+            ("max_instances", self.max_instances, MAX_INSTANCES),
+        ] {
+            let is_more =
+                |number: NonZeroU32| usize::try_from(number.get()).is_ok_and(|n| n > most);
+            if set.is_some_and(is_more) {
+                report.error(&path.key(key), format!("can be {most} at most"));
+            }
+        }
+        let most = Bounds::default().header_bytes;
+        let is_more = |size: ByteSize| usize::try_from(size.0).is_ok_and(|size| size > most);
+        if self.max_header_bytes.is_some_and(is_more) {
+            let words = format!("can be {} KiB at most", most >> 10);
+            report.error(&path.key("max_header_bytes"), words);
+        }
         let bytes =
             |size: Option<ByteSize>| size.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX));
         let count = |number: Option<NonZeroU32>| {
@@ -88,6 +114,7 @@ impl RawLimits {
             max_cpu: time(self.max_cpu_secs),
             max_wall: time(self.max_wall_secs),
             max_output_bytes: bytes(self.max_output_bytes),
+            max_host_call_bytes: bytes(self.max_host_call_bytes),
             max_output_count: count(self.max_output_count),
             max_header_bytes: bytes(self.max_header_bytes),
         }
@@ -97,6 +124,7 @@ impl RawLimits {
     pub(super) fn of_plugin(&self, path: &KeyPath, report: &mut Report<'_>) -> CallLimits {
         for (key, is_set) in [
             ("max_header_bytes", self.max_header_bytes.is_some()),
+            ("max_host_call_bytes", self.max_host_call_bytes.is_some()),
             ("max_response_bytes", self.max_response_bytes.is_some()),
             ("max_quarantine_bytes", self.max_quarantine_bytes.is_some()),
             (
@@ -109,6 +137,6 @@ impl RawLimits {
                 report.error(&path.key(key), "is a limit of sources only; remove it");
             }
         }
-        self.of_call()
+        self.of_call(path, report)
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_components::{CSV, JQ};
 use watchbell_detection::Detection;
-use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor};
+use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor, read_component};
 
 pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, PipelineError> {
     let mut steps = HashMap::new();
@@ -202,7 +202,7 @@ fn owned(options: &config::Options) -> Options {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadFault> {
-    std::fs::read(path).map_err(|source| LoadFault::Read {
+    read_component(path).map_err(|source| LoadFault::Read {
         path: path.to_owned(),
         source,
     })

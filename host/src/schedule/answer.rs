@@ -17,6 +17,10 @@ use watchbell_sandbox::contract::Malformed;
 /// for ever.
 const UNDATED: Time = Time::MAX;
 
+/// The most elements of one answer that are kept: each is a row of the quarantine, with
+/// the reason beside it. The others come within reach when the window is narrower.
+const KEPT: usize = 10_000;
+
 /// One millisecond.
 const MILLI: Time = 1_000_000;
 
@@ -33,8 +37,8 @@ pub(super) struct Rows {
     pub(super) alerts: Vec<Alert>,
     /// The elements that could not be read, as they came.
     pub(super) unreadable: Vec<Vec<u8>>,
-    /// Others that could not, so far into the body that they were not kept: they come
-    /// within reach when the window is narrower.
+    /// Others that could not, so far into the body or so many that they were not kept:
+    /// they come within reach when the window is narrower.
     pub(super) beyond: usize,
     /// Why.
     pub(super) reason: String,
@@ -111,8 +115,8 @@ fn partly(fault: Malformed, head: &[u8], bytes: u64) -> Rows {
     for range in &fault.unreadable {
         let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         match head.get(at(range.start)..at(range.end)) {
-            Some(element) => unreadable.push(element.to_vec()),
-            None => beyond += 1,
+            Some(element) if unreadable.len() < KEPT => unreadable.push(element.to_vec()),
+            _ => beyond += 1,
         }
     }
     Rows {

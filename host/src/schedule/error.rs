@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::observe::printable;
 use crate::secret::SecretError;
-use watchbell_egress as egress;
+use watchbell_egress::{self as egress, Phase};
 use watchbell_sandbox::CallError;
 use watchbell_sandbox::contract::{Error, Refusal, Stage};
 
@@ -107,6 +107,9 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
         }
         _ => "",
     };
+    let setting = cause.and_then(setting);
+    let setting = setting.map(|name| format!("; {name} bounds that"));
+    let setting = setting.unwrap_or_default();
     let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
     match error {
         Error::InvalidConfig(fault) => {
@@ -132,7 +135,7 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
             printable(&failure.message)
         ),
         Error::TimedOut(failure) => format!(
-            "{}: {}{cause}",
+            "{}: {}{cause}{setting}",
             whom(failure.stage),
             printable(&failure.message)
         ),
@@ -150,6 +153,10 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
             fault.alerts.len(),
             fault.unreadable.len(),
         ),
+        Error::TooLarge(fault) if !setting.is_empty() => format!(
+            "{} answered with too large headers{cause}{setting}",
+            whom(fault.stage)
+        ),
         Error::TooLarge(fault) => format!(
             "{} answered more than {} bytes; ask for less at a time, or raise limits.max_response_bytes",
             whom(fault.stage),
@@ -157,6 +164,23 @@ pub fn words(error: &Error, cause: Option<&egress::Error>) -> String {
         ),
         Error::Other(message) => format!("{}{cause}", printable(message)),
     }
+}
+
+/// The setting that bounds what egress cut short, where there is one.
+fn setting(cause: &egress::Error) -> Option<&'static str> {
+    Some(match cause {
+        egress::Error::HeadersTooLarge { .. } => "limits.max_header_bytes",
+        egress::Error::TimedOut { phase, .. } => match phase {
+            Phase::Resolve => "timeouts.resolve_secs",
+            Phase::Socket | Phase::Connect => "timeouts.connect_secs",
+            Phase::Tls => "timeouts.tls_secs",
+            Phase::FirstByte => "timeouts.first_byte_secs",
+            Phase::BetweenBytes => "timeouts.between_bytes_secs",
+            Phase::Total => "timeouts.total_secs",
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 fn whom(stage: Stage) -> &'static str {
@@ -192,4 +216,36 @@ fn said(refusal: &Refusal, remedy: &str) -> String {
         line.push_str(&format!("; retry after {seconds} s"));
     }
     format!("{line}; {remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use watchbell_sandbox::contract::{Failure, TooLarge};
+
+    #[test]
+    fn what_cut_an_answer_short_is_told_with_its_value_and_its_setting() {
+        let late = Error::TimedOut(Failure {
+            stage: Stage::Detections,
+            message: "late".to_owned(),
+        });
+        let cause = egress::Error::TimedOut {
+            phase: Phase::BetweenBytes,
+            limit: Duration::from_secs(7),
+        };
+        let words = words(&late, Some(&cause));
+        assert!(words.contains("7s"), "{words}");
+        assert!(words.contains("timeouts.between_bytes_secs"), "{words}");
+
+        let large = Error::TooLarge(TooLarge {
+            stage: Stage::Detections,
+            limit: 0,
+        });
+        let cause = egress::Error::HeadersTooLarge { limit: 4321 };
+        let words = super::words(&large, Some(&cause));
+        assert!(words.contains("4321 bytes"), "{words}");
+        assert!(words.contains("limits.max_header_bytes"), "{words}");
+        assert!(!words.contains("max_response_bytes"), "{words}");
+    }
 }

@@ -10,6 +10,7 @@ use super::error::PullError;
 use super::runtime::{Loaded, Rate, Runtime, SetupError};
 use super::token::{Access, Key};
 use crate::config;
+use crate::observe::Trouble;
 use crate::pipeline::has_member;
 use crate::secret::{Credential, Secret};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -19,7 +20,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use watchbell_egress::{
-    Bounds, Client, Exchange, HostPattern, Policy, REQUESTS_AT_ONCE, Session, Share, Target, Tls,
+    self as egress, Bounds, Client, Exchange, HostPattern, Policy, REQUESTS_AT_ONCE, Session,
+    Share, Target, Tls,
 };
 use watchbell_sandbox::contract::{
     Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query, RefreshToken,
@@ -74,6 +76,8 @@ pub struct Puller {
     rate: Option<Arc<Rate>>,
     /// The digest of a secret that the login service refused.
     refused: Arc<Mutex<Option<[u8; 32]>>>,
+    /// What the component asked for and the policy denied.
+    denied: Arc<Mutex<Trouble>>,
 }
 
 impl Puller {
@@ -106,6 +110,7 @@ impl Puller {
             bounds: bounds(&settings),
             rate: runtime.rate(&settings),
             refused: Arc::default(),
+            denied: Arc::default(),
             settings,
         })
     }
@@ -248,7 +253,9 @@ impl Puller {
             .component
             .source
             .authenticate(&config, session.clone(), &self.limits(room))
-            .await?;
+            .await;
+        self.say_denied(&session);
+        let answer = answer?;
         let mut token = answer.map_err(|error| service(error, &session))?;
         if let (Credential::RefreshToken(consent), Some(next)) =
             (&self.settings.credential, token.refresh_token.take())
@@ -309,6 +316,7 @@ impl Puller {
                 &self.limits(room),
             )
             .await;
+        self.say_denied(&session);
         let outcome = match answer {
             Ok(answer) => self
                 .without_tenant(&answer)
@@ -342,6 +350,27 @@ impl Puller {
                 "alert {index} has a member {key}, which names the tenant; set log_schema.tenant_key to another name"
             )))),
             None => Ok(()),
+        }
+    }
+
+    /// Says what the component asked for and the policy denied, which it need not tell.
+    fn say_denied(&self, session: &Session) {
+        let exchanges = session.exchanges();
+        let denied = exchanges
+            .iter()
+            .filter_map(|exchange| match &exchange.error {
+                Some(egress::Error::Denied(why)) => Some((&exchange.url, why)),
+                _ => None,
+            });
+        let count = denied.clone().count();
+        let Some((url, why)) = denied.last() else {
+            return;
+        };
+        let words = format!("the component asked for {url}: {why}; {count} such in this call");
+        let mut trouble = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever it asks for next time, it is the same trouble.
+        if let Some(say) = trouble.met_kind("denied", &words) {
+            tracing::warn!("{say}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use watchbell_egress::{Egress, Proxies};
-use watchbell_sandbox::{Cache, Engine, LoadError, Pool, Source};
+use watchbell_sandbox::{Cache, Engine, LoadError, Pool, Source, read_component};
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +173,7 @@ impl Runtime {
         let source = match path {
             None => Source::load(&self.engine, watchbell_components::DEFENDER).map_err(told)?,
             Some(path) => {
-                let bytes = std::fs::read(path).map_err(|source| SetupError::Read {
+                let bytes = read_component(path).map_err(|source| SetupError::Read {
                     path: path.to_owned(),
                     source,
                 })?;

@@ -145,6 +145,18 @@ fn each_mistake_in_a_source_is_told_by_line_key_and_remedy() {
             "w.toml:7: sources.contoso.limits.max_response_bytes: must be from 1 byte to 4 GiB, which is all a component can hold",
         ),
         (
+            "limits.max_table_elements = 20001\n",
+            "w.toml:7: sources.contoso.limits.max_table_elements: can be 20000 at most",
+        ),
+        (
+            "limits.max_instances = 9\n",
+            "w.toml:7: sources.contoso.limits.max_instances: can be 8 at most",
+        ),
+        (
+            "limits.max_header_bytes = \"65 KiB\"\n",
+            "w.toml:7: sources.contoso.limits.max_header_bytes: can be 64 KiB at most",
+        ),
+        (
             "timeouts.connect_secs = 0\n",
             "w.toml:7: sources.contoso.timeouts.connect_secs: must be above 0 and at most 3600 seconds",
         ),

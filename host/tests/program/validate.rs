@@ -37,6 +37,10 @@ fn what_only_a_component_can_judge_is_judged() {
             "not a WebAssembly component",
         ),
         (
+            "[transforms.x]\ncomponent = \"large.wasm\"\ninputs = [\"contoso\"]\n",
+            "larger than the 64 MiB that a component may have",
+        ),
+        (
             "[transforms.x]\ncomponent = \"csv.wasm\"\ninputs = [\"contoso\"]\n",
             "alert-processor",
         ),
@@ -47,6 +51,8 @@ fn what_only_a_component_can_judge_is_judged() {
     ] {
         let home = Home::with(&format!("{}{more}{sink}", source(&running)));
         home.write("text.wasm", "not a component");
+        let large = std::fs::File::create(home.path("large.wasm")).unwrap();
+        large.set_len((64 << 20) + 1).unwrap();
         std::fs::write(home.path("csv.wasm"), watchbell_components::CSV).unwrap();
         std::fs::write(home.path("defender.wasm"), watchbell_components::DEFENDER).unwrap();
         let words = home.run("validate", &[]).failed(78);

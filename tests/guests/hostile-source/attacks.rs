@@ -23,6 +23,13 @@ macro_rules! attacks {
             second_line,
             other_tenant,
             terminal_escapes,
+            stored_in_the_host,
+            headers_without_end,
+            bodies_never_sent,
+            requests_never_ended,
+            overlapping_ranges,
+            other_tenant_in_part,
+            denied_in_silence,
         }
     };
 }

@@ -108,6 +108,67 @@ fn further_exports_are_ignored() {
     Processor::load(&ENGINE, &component).unwrap();
 }
 
+/// A processor whose module has these parts beside what its world wants.
+fn processor_with(parts: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module {parts}
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+            (func (export "watchbell:detections/processor@0.1.0#check")
+              (param i32 i32) (result i32) i32.const 16)
+            (func (export "watchbell:detections/processor@0.1.0#process")
+              (param i32 i32 i32 i32) (result i32) i32.const 16))"#
+    );
+    component_beside(&module, "watchbell:detections/alert-processor@0.1.0", None).unwrap()
+}
+
+#[test]
+fn a_start_function_that_never_ends_is_stopped() {
+    let component = processor_with(
+        r#"(memory (export "memory") 1) (func $f (loop $again (br $again))) (start $f)"#,
+    );
+    let words = refused(Processor::load(&ENGINE, &component));
+    assert!(words.contains("CPU time: 5s"), "{words}");
+}
+
+#[test]
+fn a_memory_that_is_too_large_from_the_start_is_refused() {
+    let component = processor_with(r#"(memory (export "memory") 8192)"#);
+    let words = refused(Processor::load(&ENGINE, &component));
+    assert!(
+        words.contains("memory: 268435456 bytes (limits.max_memory_bytes)"),
+        "{words}"
+    );
+}
+
+#[test]
+fn too_many_memories_tables_or_instances_are_refused() {
+    let many = |part: &str, count| part.repeat(count);
+    for (parts, instances, what) in [
+        (many("(memory 1)", 3), 1, "memories"),
+        (many("(table 1 funcref)", 9), 1, "tables"),
+        (String::new(), 9, "core module instances"),
+    ] {
+        let instances = many("(core instance (instantiate $m))", instances);
+        let text = format!("(component (core module $m {parts}) {instances})");
+        let words = refused(Processor::load(&ENGINE, &wat::parse_str(text).unwrap()));
+        assert!(words.contains(what) && words.contains("exceeds"), "{words}");
+    }
+}
+
+#[test]
+fn a_components_own_text_in_a_refusal_is_escaped_and_cut() {
+    // The name of a core import is any text, and wasmparser repeats it.
+    let name = format!("\\1b]0;owned\\0d\\0aERROR{}", "x".repeat(5000));
+    let text = format!(
+        r#"(component (core module $m (import "{name}" "f" (func)))
+            (core instance (instantiate $m)))"#
+    );
+    let words = refused(Processor::load(&ENGINE, &wat::parse_str(text).unwrap()));
+    assert!(words.contains("owned"), "{words}");
+    assert!(!words.chars().any(char::is_control), "{words:?}");
+    assert!(words.len() < 1000, "{}", words.len());
+}
+
 #[test]
 fn what_is_no_component_is_refused() {
     let mut cut = EXAMPLE_PROCESSOR.to_vec();
@@ -128,6 +189,40 @@ fn what_is_no_component_is_refused() {
         let words = refused(Processor::load(&ENGINE, bytes));
         assert!(words.contains("not a WebAssembly component"), "{words}");
     }
+}
+
+#[tokio::test]
+async fn compiled_code_of_one_component_never_passes_for_anothers() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = processor_with(r#"(memory (export "memory") 1)"#);
+    let load = |bytes: &[u8]| {
+        let cache = Cache::open(&folder.path().join("compiled")).unwrap();
+        let engine = Engine::new(Pool::OneShot, Some(cache)).unwrap();
+        Processor::load(&engine, bytes).unwrap()
+    };
+    let kept = || {
+        let files = std::fs::read_dir(folder.path().join("compiled")).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|e| e == "cwasm"))
+            .collect::<Vec<_>>()
+    };
+    load(EXAMPLE_PROCESSOR);
+    let one = kept().pop().unwrap();
+    load(&other);
+    let two = kept().into_iter().find(|path| *path != one).unwrap();
+    // Both are good, each under the other's name.
+    let aside = folder.path().join("aside");
+    std::fs::rename(&one, &aside).unwrap();
+    std::fs::rename(&two, &one).unwrap();
+    std::fs::rename(&aside, &two).unwrap();
+    let swapped = std::fs::read(&one).unwrap();
+    // The example refuses an option that it does not know; the other takes anything.
+    let options = vec![("nonsense".to_owned(), String::new())];
+    let limits = watchbell_sandbox::Limits::for_plugin();
+    let checked = load(EXAMPLE_PROCESSOR).check(&options, &limits).await;
+    assert!(checked.unwrap().is_err());
+    assert_ne!(std::fs::read(&one).unwrap(), swapped, "written anew");
 }
 
 #[tokio::test]

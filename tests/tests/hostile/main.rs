@@ -19,6 +19,7 @@
 
 mod field;
 mod figures;
+mod heard;
 mod loading;
 mod plugins;
 mod sources;

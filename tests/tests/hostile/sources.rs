@@ -1,9 +1,14 @@
 //! Sources, which have the network.
 
 use crate::field::{Field, elsewhere, on_host};
+use crate::heard;
 use std::time::Duration;
 use watchbell::schedule::{PullError, Window};
+use watchbell_egress::Tls;
+use watchbell_sandbox::Limits;
+use watchbell_sandbox::contract::{Config, Credentials, Error};
 use watchbell_tests::server::{Server, Step};
+use watchbell_tests::{SOURCE, config, host, limits, poll, session};
 
 include!("../../guests/hostile-source/attacks.rs");
 
@@ -46,6 +51,51 @@ fn says(text: &str, parts: &[&str]) {
 
 /// How long a server waits before it hangs up.
 const HELD: Duration = Duration::from_millis(200);
+/// No attack: an honest source waits for a service that is slow, and uses no CPU for it.
+#[tokio::test]
+async fn what_a_source_waits_for_is_not_its_cpu_time() {
+    let mut steps = vec![Step::Say(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 42\r\n\r\n[".to_vec(),
+    )];
+    for _ in 0..40 {
+        steps.extend([
+            Step::Wait(Duration::from_millis(30)),
+            Step::Say(b" ".to_vec()),
+        ]);
+    }
+    steps.push(Step::Say(b"]".to_vec()));
+    let server = Server::start(steps).await;
+    let config = Config {
+        credentials: Credentials::Host,
+        ..config(&server.url(), "http://127.0.0.1:1")
+    };
+    let limits = Limits {
+        cpu: Duration::from_millis(200),
+        ..limits()
+    };
+    let session = session(&[host(&server.url())], &Tls::default());
+    let answer = SOURCE.poll(&config, session, None, &limits).await;
+    assert_eq!(answer.unwrap().unwrap().len(), 0);
+}
+
+/// Nothing here decodes, so what would grow is refused by its name.
+#[tokio::test]
+async fn a_compressed_answer_is_refused_whatever_it_would_become() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10000\r\n\r\n";
+    let mut bomb = head.as_bytes().to_vec();
+    bomb.extend(b"\x1f\x8b\x08\0\0\0\0\0\0\x03");
+    bomb.resize(head.len() + 10_000, 0);
+    let server = Server::start(vec![Step::Say(bomb)]).await;
+    let config = Config {
+        credentials: Credentials::Host,
+        ..config(&server.url(), "http://127.0.0.1:1")
+    };
+    let error = poll(&config).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Other(words) if words.contains("compressed")),
+        "{error:?}"
+    );
+}
 
 /// What contains each attack.
 mod contained {
@@ -73,7 +123,7 @@ mod contained {
 
     pub(super) async fn handle_leak(field: Field) {
         let text = told(&field, "handle_leak", "").await;
-        says(&text, &["handles: 1000 (limits.max_handles)"]);
+        says(&text, &["handles: 128 (limits.max_handles)"]);
     }
 
     pub(super) async fn huge_result(field: Field) {
@@ -143,7 +193,7 @@ mod contained {
         let server = elsewhere(Server::start(vec![Step::Wait(HELD)])).await;
         let outcome = attack(&field, "thousands_of_requests", &server.url(), "").await;
         let text = outcome.unwrap_err().to_string();
-        says(&text, &["handles: 1000 (limits.max_handles)"]);
+        says(&text, &["handles: 128 (limits.max_handles)"]);
         let server = elsewhere(Server::start(vec![Step::Wait(HELD)])).await;
         let settings = "limits.max_handles = 100000\nlimits.max_connections = 5";
         let outcome = attack(&field, "thousands_of_requests", &server.url(), settings).await;
@@ -221,6 +271,64 @@ mod contained {
         assert!(!text.chars().any(char::is_control), "{text:?}");
         assert!(!text.contains('\u{202e}'), "{text:?}");
         says(&text, &["\\u{1b}]0;owned", "\\r\\n2026"]);
+    }
+
+    pub(super) async fn stored_in_the_host(field: Field) {
+        // A large result is allowed, which is nothing to a host call.
+        let settings =
+            |bytes| format!("options.bytes = \"{bytes}\"\nlimits.max_output_bytes = \"64 MiB\"");
+        let text = told(&field, "stored_in_the_host", &settings(8 << 20)).await;
+        says(
+            &text,
+            &["one host call: 65536 bytes (limits.max_host_call_bytes)"],
+        );
+        let text = told(&field, "stored_in_the_host", &settings(60_000)).await;
+        says(&text, &["handles: 128 (limits.max_handles)"]);
+    }
+
+    pub(super) async fn headers_without_end(field: Field) {
+        let text = told(&field, "headers_without_end", "").await;
+        says(&text, &["headers: 65536 bytes (limits.max_header_bytes)"]);
+    }
+
+    pub(super) async fn bodies_never_sent(field: Field) {
+        let text = told(&field, "bodies_never_sent", "").await;
+        assert_eq!(text, "held: 32768");
+    }
+
+    pub(super) async fn requests_never_ended(field: Field) {
+        let answer = Step::Say(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]".to_vec());
+        let server = Server::start(vec![answer, Step::Wait(Duration::from_secs(600))]).await;
+        let settings = "limits.max_handles = 1000";
+        let attacked = attack(&field, "requests_never_ended", &server.url(), settings).await;
+        says(&attacked.unwrap_err().to_string(), &["answered: 8"]);
+    }
+
+    pub(super) async fn overlapping_ranges(field: Field) {
+        let text = told(&field, "overlapping_ranges", "").await;
+        says(&text, &["broke the contract", "unreadable range 1: 0 to 1"]);
+    }
+
+    pub(super) async fn other_tenant_in_part(field: Field) {
+        let text = told(&field, "other_tenant_in_part", "").await;
+        says(&text, &["broke the contract", "member tenant"]);
+    }
+
+    pub(super) async fn denied_in_silence(field: Field) {
+        let attacked = attack(&field, "denied_in_silence", &field.url(), "").await;
+        assert_eq!(attacked.unwrap(), 0);
+        let _listening = heard::listen();
+        let attacker = field.attacker("denied_in_silence", &field.url(), "");
+        for _ in 0..2 {
+            let polled = attacker.poll(&Window::Ago("PT1M".to_owned())).await;
+            assert_eq!(polled.unwrap().alerts.len(), 0);
+        }
+        let lines = heard::lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        says(
+            &lines.concat(),
+            &["http://127.0.0.1:1/api/alerts: denied", "3 such"],
+        );
     }
 }
 

@@ -153,6 +153,24 @@ proptest! {
     }
 
     #[test]
+    fn nat64_is_read_in_each_layout_however_the_rest_is_filled(v4: Ipv4Addr, odd in 1_u16..) {
+        let [a, b, c, d] = v4.octets();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        // Octets 8 to 15, where bits 64 to 71 should be zero and the tail too.
+        let [x, y] = odd.to_be_bytes();
+        for form in [
+            format!("64:ff9b:1:{high:x}:{x:02x}{c:02x}:{d:02x}{:02x}:{odd:x}:{odd:x}", y | 1),
+            format!("64:ff9b:1:{:x}:{x:02x}{b:02x}:{low:x}:{odd:x}:0", u16::from_be_bytes([y, a])),
+            format!("64:ff9b:1:{odd:x}:{:02x}{a:02x}:{b:02x}{c:02x}:{d:02x}{y:02x}:1", x | 1),
+        ] {
+            let address: Ipv6Addr = form.parse().unwrap();
+            if address.segments()[4..6] != [0, 0] {
+                prop_assert!(embedded(address).contains(&v4), "{} in {}", v4, form);
+            }
+        }
+    }
+
+    #[test]
     fn ordinary_ipv6_addresses_carry_nothing(address: Ipv6Addr) {
         if class(address.into()).is_none() {
             prop_assert!(embedded(address).is_empty());

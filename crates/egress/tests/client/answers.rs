@@ -82,12 +82,30 @@ async fn a_redirect_is_an_answer() {
 }
 
 #[tokio::test]
-async fn an_encoded_answer_is_passed_on_encoded() {
-    let answer = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n\x1f!!";
-    let server = Server::answering(answer).await;
-    let response = get(&server.session(), &server.url("/")).await.unwrap();
-    assert_eq!(response.headers()["content-encoding"], "gzip");
-    assert_eq!(response.body(), "\x1f!!");
+async fn an_encoded_answer_is_refused_by_name() {
+    let answer = |status: &str, encoding: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-encoding: {encoding}\r\ncontent-length: 3\r\n\r\n\x1f!!"
+        )
+    };
+    let server = Server::answering(answer("200 OK", "gzip")).await;
+    let session = server.session();
+    let error = get(&session, &server.url("/")).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Encoded { encoding } if encoding == "gzip"),
+        "{error:?}"
+    );
+    let exchange = session.exchanges().pop().unwrap();
+    assert!(
+        matches!(exchange.error, Some(Error::Encoded { .. })),
+        "{exchange:?}"
+    );
+    // `identity` is none, and what counts of a refusal is its status.
+    for answer in [answer("200 OK", "Identity"), answer("503 Busy", "gzip")] {
+        let server = Server::answering(answer).await;
+        let response = get(&server.session(), &server.url("/")).await.unwrap();
+        assert_eq!(response.body(), "\x1f!!");
+    }
 }
 
 #[tokio::test]

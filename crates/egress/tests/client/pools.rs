@@ -1,10 +1,17 @@
 //! Who rides on whose connection.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
-use watchbell_egress::{Bounds, Egress, Error, Phase, Policy, Share, Tls};
+use watchbell_egress::{Asked, Bounds, Egress, Error, Phase, Policy, Share, Tls};
 
 use crate::support::{SHORT, Server, forever, get, ok, read_head, send};
 
@@ -143,6 +150,58 @@ async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
         .unwrap();
     drop(first);
     send(&one, &server.url("/")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_answered_but_not_sent_to_its_end_keeps_its_place() {
+    let server = Server::answering(ok("x")).await;
+    let share = Share::new(8);
+    let client = server.client().sharing(&share);
+    let session = client.session(Bounds::default());
+    let mut bodies = Vec::new();
+    let mut refused = 0;
+    for _ in 0..100 {
+        let (more, body) = tokio::sync::mpsc::channel(1);
+        let request = http::Request::post(server.url("/"))
+            .body(Open(body))
+            .unwrap();
+        match session.send(request, Asked::default()).await {
+            Ok(answer) => {
+                answer.into_body().collect().await.unwrap();
+                bodies.push(more);
+            }
+            Err(Error::TooManyAtOnce { limit: 8 }) => refused += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    // Each answer was read to its end, and yet no more than eight sockets were had.
+    assert_eq!((bodies.len(), refused, server.accepted()), (8, 92, 8));
+    drop(bodies);
+    let sent = async {
+        while send(&session, &server.url("/")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sent)
+        .await
+        .unwrap();
+}
+
+/// A request's body that ends when its sender is dropped.
+struct Open(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl Body for Open {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|more| more.map(Frame::data).map(Ok))
+    }
 }
 
 /// Answers with the beginning of a body, and notes what it was asked.

@@ -234,6 +234,9 @@ fn lost(stage: Stage, code: ErrorCode) -> Error {
             stage,
             limit: limit.unwrap_or_default().into(),
         }),
+        ErrorCode::HttpResponseContentCoding(_) => {
+            Error::Other("the answer is compressed, which nobody asked for".to_owned())
+        }
         ErrorCode::HttpProtocolError => Error::Other("the server's answer is not HTTP".to_owned()),
         other => Error::Other(format!("wasi:http: {other:?}")),
     }

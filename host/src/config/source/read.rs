@@ -142,6 +142,7 @@ pub(in crate::config) fn read(
         .proxy
         .as_ref()
         .and_then(|proxy| proxy.read(&path.key("proxy"), report));
+    let limits = raw.limits.of_call(&path.key("limits"), report);
     let owner = match (&tenant_id, &client_id) {
         (Some(tenant), Some(client)) => format!("{tenant}/{client}"),
         _ => String::new(),
@@ -192,7 +193,7 @@ pub(in crate::config) fn read(
             .max_quarantine_bytes
             .map_or(DEFAULT_QUARANTINE_BYTES, |size| size.0),
         max_requests_per_minute: raw.limits.max_requests_per_minute,
-        limits: raw.limits.of_call(),
+        limits,
         timeouts: raw.timeouts.into(),
     })
 }

@@ -1,5 +1,7 @@
 //! An encoder that attacks its host: the option `attack` says how.
 
+// An attack that the list does not have, and so no test, does not compile.
+#![deny(dead_code)]
 #![allow(
     clippy::infinite_loop,
     clippy::unnecessary_wraps,

@@ -1,5 +1,7 @@
 //! A processor that attacks its host: the option `attack` says how.
 
+// An attack that the list does not have, and so no test, does not compile.
+#![deny(dead_code)]
 #![allow(
     clippy::panic,
     clippy::infinite_loop,

@@ -8,10 +8,12 @@
     reason = "attacks have one shape, and what goes wrong in one is meant to"
 )]
 
-use crate::bindings::exports::watchbell::detections::source::{Config, Error};
+use crate::bindings::exports::watchbell::detections::source::{
+    ByteRange, Config, Error, Malformed, Stage,
+};
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
-    Fields, FutureIncomingResponse, IncomingResponse, OutgoingBody, OutgoingRequest, Scheme,
+    Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
 };
 use crate::bindings::watchbell::detections::types::Alert;
 use crate::{alert, option};
@@ -258,6 +260,98 @@ pub(crate) fn other_tenant(_: &Config) -> Answer {
 
 pub(crate) fn terminal_escapes(_: &Config) -> Answer {
     say("\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\r\n2026-01-01 ERROR a line of its own")
+}
+
+/// Has the host keep as much text as it will for each of many requests, in pieces of the
+/// option `bytes`.
+pub(crate) fn stored_in_the_host(config: &Config) -> Answer {
+    let bytes = option(config, "bytes").parse().unwrap();
+    let text = "x".repeat(bytes);
+    let method = Method::Other(text.clone());
+    let scheme = Scheme::Other(text.clone());
+    loop {
+        let request = to(config, Fields::new());
+        let _ = request.set_method(&method);
+        let _ = request.set_scheme(Some(&scheme));
+        let _ = request.set_path_with_query(Some(&text));
+        std::mem::forget(request);
+    }
+}
+
+pub(crate) fn headers_without_end(_: &Config) -> Answer {
+    let fields = Fields::new();
+    loop {
+        fields.append("x", &[b'x'; 1024]).unwrap();
+    }
+}
+
+/// Writes what the host takes of the bodies of requests that are never sent.
+pub(crate) fn bodies_never_sent(config: &Config) -> Answer {
+    let most = (0..10).map(|_| {
+        let request = to(config, Fields::new());
+        request.set_method(&Method::Post).unwrap();
+        let body = request.body().unwrap();
+        let stream = body.write().unwrap();
+        let mut taken = 0;
+        while let Ok(room @ 1..) = stream.check_write() {
+            let part = vec![0; usize::try_from(room).unwrap()];
+            stream.write(&part).unwrap();
+            taken += room;
+        }
+        std::mem::forget((request, body, stream));
+        taken
+    });
+    say(format!("held: {}", most.max().unwrap_or_default()))
+}
+
+/// Sends requests whose bodies never end, and reads the answers to theirs.
+pub(crate) fn requests_never_ended(config: &Config) -> Answer {
+    let answered = (0..100).filter(|_| {
+        let request = to(config, Fields::new());
+        request.set_method(&Method::Post).unwrap();
+        let body = request.body().unwrap();
+        let under_way = outgoing_handler::handle(request, None).unwrap();
+        let Ok(answer) = wait(&under_way) else {
+            return false;
+        };
+        let content = answer.consume().unwrap();
+        let stream = content.stream().unwrap();
+        while stream.blocking_read(4096).is_ok() {}
+        std::mem::forget(body);
+        true
+    });
+    say(format!("answered: {}", answered.count()))
+}
+
+/// Names the same bytes of the answer as unreadable, again and again.
+pub(crate) fn overlapping_ranges(_: &Config) -> Answer {
+    let range = ByteRange { start: 0, end: 1 };
+    malformed(Vec::new(), vec![range; 500_000])
+}
+
+pub(crate) fn other_tenant_in_part(config: &Config) -> Answer {
+    malformed(other_tenant(config)?, vec![ByteRange { start: 0, end: 1 }])
+}
+
+/// Tries what the policy denies, and says nothing of it.
+pub(crate) fn denied_in_silence(config: &Config) -> Answer {
+    for _ in 0..3 {
+        let request = to(config, Fields::new());
+        request.set_authority(Some("127.0.0.1:1")).unwrap();
+        let under_way = outgoing_handler::handle(request, None).unwrap();
+        let _ = wait(&under_way);
+    }
+    Ok(Vec::new())
+}
+
+fn malformed(alerts: Vec<Alert>, unreadable: Vec<ByteRange>) -> Answer {
+    Err(Error::Malformed(Malformed {
+        stage: Stage::Detections,
+        offset: 0,
+        message: "as it is meant to be".to_owned(),
+        alerts,
+        unreadable,
+    }))
 }
 
 /// A GET of the detections with those headers, not sent yet.

@@ -1,5 +1,8 @@
 //! A source that attacks its host: the option `attack` says how.
 
+// An attack that the list does not have, and so no test, does not compile.
+#![deny(dead_code)]
+
 #[allow(
     missing_docs,
     unsafe_code,
