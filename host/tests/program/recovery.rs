@@ -4,6 +4,7 @@
 use super::support::{
     Home, Ran, Service, ended, lines_of, once_each, start, to_file, visible, wait_until,
 };
+use serde_json::Value;
 use std::fs;
 use std::process::Command;
 use watchbell_simulator::Config;
@@ -25,6 +26,14 @@ fn said_twice(ran: &Ran, words: &str) {
     assert_eq!(lines().count(), 2 * ended, "{words}: {}", ran.stderr);
 }
 
+/// What is wrong with the one source; nothing while its ledger is still being made.
+fn last_error(home: &Home) -> Option<String> {
+    let ran = home.run("state", &["--json"]);
+    let state: Value = serde_json::from_str(&ran.stdout).ok()?;
+    let words = state["sources"][0]["last_error"].as_str()?;
+    Some(words.to_owned())
+}
+
 #[test]
 fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_is_back() {
     let running = start(busy());
@@ -35,10 +44,7 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
     ));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the pause", || {
-        home.path("data/ledger.sqlite").exists()
-            && home.state()["sources"][0]["last_error"]
-                .as_str()
-                .is_some_and(|words| words.contains("buffer.max_size"))
+        last_error(&home).is_some_and(|words| words.contains("buffer.max_size"))
     });
     let some = lines_of(&home.read("other.ndjson"));
     assert!(some > 0 && some < visible(&running).len(), "{some}");
@@ -62,10 +68,7 @@ fn a_service_that_is_down_is_waited_for() {
     running.add_fault("token:drop".parse().unwrap());
     let home = Home::with(&to_file(&running, "since = \"PT1H\""));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
-    wait_until("the refusal", || {
-        home.path("data/ledger.sqlite").exists()
-            && home.state()["sources"][0]["last_error"].is_string()
-    });
+    wait_until("the refusal", || last_error(&home).is_some());
     running.clear_faults();
     wait_until("all", || {
         lines_of(&home.read("all.ndjson")) == visible(&running).len()

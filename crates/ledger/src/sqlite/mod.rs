@@ -59,6 +59,7 @@ impl Sqlite {
         let file = open::file(folder);
         let connection = open::reading(&file)?;
         open::check(&connection, &file)?;
+        open::is_of_today(&connection, &file)?;
         Ok(Self {
             writer: None,
             reading: Mutex::new(connection),

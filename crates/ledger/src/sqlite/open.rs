@@ -189,18 +189,38 @@ fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
+/// All steps at once: whoever looks meanwhile sees the file before or after them.
 fn migrate(connection: &Connection, file: &Path) -> Result<(), OpenError> {
-    let told = |error| damaged(file, error);
-    let done: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(told)?;
-    for (version, sql) in (1..).zip(MIGRATIONS) {
-        if version > done {
-            let step = format!("BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {version}; COMMIT");
-            connection.execute_batch(&step).map_err(told)?;
-        }
+    let done = version(connection, file)?;
+    let steps: Vec<&str> = (1..)
+        .zip(MIGRATIONS)
+        .filter(|(version, _)| *version > done)
+        .map(|(_, sql)| sql)
+        .collect();
+    if steps.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let (steps, known) = (steps.join(";"), known());
+    let all = format!("BEGIN IMMEDIATE; {steps}; PRAGMA user_version = {known}; COMMIT");
+    connection
+        .execute_batch(&all)
+        .map_err(|error| damaged(file, error))
+}
+
+/// Refuses a file that is not brought up to date, which only who writes it may do.
+pub(super) fn is_of_today(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let file = file.to_owned();
+    match (version(connection, &file)?, known()) {
+        (0, _) => Err(OpenError::Missing { file }),
+        (found, known) if found < known => Err(OpenError::Older { file, found, known }),
+        _ => Ok(()),
+    }
+}
+
+fn version(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| damaged(file, error))
 }
 
 fn damaged(file: &Path, error: rusqlite::Error) -> OpenError {

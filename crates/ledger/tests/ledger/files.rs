@@ -160,7 +160,11 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     fs::rename(&old, &file).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
 
-    let ledger = Sqlite::open(&opened.folder.path().join("data")).unwrap();
+    let folder = opened.folder.path().join("data");
+    let looked = Sqlite::look(&folder).err();
+    assert!(matches!(looked, Some(OpenError::Older { found: 1, .. })));
+    let ledger = Sqlite::open(&folder).unwrap();
+    assert!(Sqlite::look(&folder).is_ok());
     assert_eq!(waiting(&ledger, "a"), ["x@1", "y@2"]);
     let start = ledger.position("a", Some("t")).unwrap().acknowledged;
     let entry = ledger.next("a", Some("t"), start).unwrap();
