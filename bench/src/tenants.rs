@@ -26,18 +26,26 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// With the default overlap of ten minutes an answer has some 20 detections, 2 of them new.
 const DETECTIONS_A_MINUTE: f64 = 2.0;
 
-/// What goes wrong for those tenants that fail, in turn.
-const WRONGS: [&str; 9] = [
+/// What goes wrong for those tenants that fail, in turn, beside a wrong secret: refusals,
+/// answers that cannot be read, and services that never answer or stop in the middle.
+const WRONGS: [&str; 12] = [
     "detections:403",
     "detections:429:retry-after=30",
     "detections:500",
     "detections:delay:ms=20000",
-    "detections:stall:ms=20000",
+    "detections:delay:ms=600000",
+    "detections:stall:ms=600000",
     "detections:drop",
     "detections:truncate",
     "detections:garbage",
+    "detections:sign-in-page",
     "token:503",
+    "token:delay:ms=600000",
 ];
+
+/// Tenants whose memory is measured: more say the same and take as long as they are many,
+/// since their first polls are spread.
+const MEASURED: u32 = 2000;
 
 /// How it went with many tenants.
 #[derive(Debug)]
@@ -79,7 +87,7 @@ pub fn fleet(
     (tenants, failing, minutes): (u32, u32, u32),
 ) -> Result<Fleet> {
     let field = Field::start(here, tenants, failing)?;
-    let program = field.run(watchbell, PERIOD, "")?;
+    let program = field.run(watchbell, PERIOD, ("", ""))?;
     // The start reads a history that no later poll has.
     let warm = program.watch(PERIOD)?;
     let (before, asked) = (program.usage.processor()?, field.polls());
@@ -113,6 +121,7 @@ pub fn fleet(
 /// # Errors
 /// When a process fails.
 pub fn held(here: &Path, watchbell: &Path, many: u32) -> Result<Held> {
+    let many = many.min(MEASURED);
     let resident = |tenants: u32, is_stalled: bool| -> Result<f64> {
         let field = Field::start(here, tenants, 0)?;
         if is_stalled {
@@ -120,7 +129,9 @@ pub fn held(here: &Path, watchbell: &Path, many: u32) -> Result<Held> {
             field.add("detections:stall:ms=600000:at=20000")?;
         }
         // Once only: what is measured is at rest, or waits.
-        let program = field.run(watchbell, PERIOD * 60 * 24, "max_concurrency = 1000\n")?;
+        let global = "max_concurrency = 1000\nmax_in_flight = \"4 GiB\"\n";
+        let own = "timeouts.between_bytes_secs = 3600\ntimeouts.total_secs = 3600\n";
+        let program = field.run(watchbell, PERIOD * 60 * 24, (global, own))?;
         let begun = Instant::now();
         while field.polls() < tenants.into() {
             ensure!(begun.elapsed() < Duration::from_secs(600), "not all polled");
@@ -202,13 +213,19 @@ impl Field {
         self.service.stats().detection_requests
     }
 
-    fn run(&self, watchbell: &Path, every: Duration, global: &str) -> Result<Program> {
+    /// With settings of the process and of the source.
+    fn run(
+        &self,
+        watchbell: &Path,
+        every: Duration,
+        (global, own): (&str, &str),
+    ) -> Result<Program> {
         let url = self.service.endpoint();
         let text = format!(
             "data_dir = \"data\"\n{global}\
              [sources.fleet]\ntype = \"defender\"\nendpoint = \"{url}\"\nauthority = \"{url}\"\n\
              client_id = \"{CLIENT_ID}\"\nsince = \"PT10M\"\ntenants = \"tenants.csv\"\n\
-             egress.allow_addresses = [\"127.0.0.0/8\"]\nscrape_interval_secs = {}\n\
+             egress.allow_addresses = [\"127.0.0.0/8\"]\nscrape_interval_secs = {}\n{own}\
              [sinks.out]\ntype = \"file\"\ninputs = [\"fleet\"]\npath = \"out.ndjson\"\n",
             every.as_secs()
         );
@@ -303,6 +320,21 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Fleet {
+    /// What failing tenants change: both figures beside those of a run without.
+    #[must_use]
+    pub fn beside(&self, without: &Self) -> String {
+        let memory = |fleet: &Self| Spread::of(fleet.resident.iter().copied()).max;
+        format!(
+            "with {} failing, start lag p99 {} ms beside {} ms; most memory {:.2} times   bar: at most 1.25\n",
+            self.failing,
+            self.ended.start_lag_p99_ms,
+            without.ended.start_lag_p99_ms,
+            memory(self) / memory(without)
+        )
     }
 }
 

@@ -87,10 +87,11 @@ fn main() -> Result<()> {
     }
     if let Some(tenants) = arguments.tenants {
         let failing = arguments.failing.unwrap_or(tenants / 10);
-        for failing in [0, failing] {
-            let measured = fleet(&here, &watchbell, (tenants, failing, arguments.minutes))?;
-            write!(io::stdout(), "{measured}")?;
-        }
+        let minutes = arguments.minutes;
+        let without = fleet(&here, &watchbell, (tenants, 0, minutes))?;
+        write!(io::stdout(), "{without}")?;
+        let with = fleet(&here, &watchbell, (tenants, failing, minutes))?;
+        write!(io::stdout(), "{with}{}", with.beside(&without))?;
         return Ok(write!(
             io::stdout(),
             "{}",

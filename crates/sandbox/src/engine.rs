@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::{CallError, LoadError};
 use crate::limits::{Limit, Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS, Meter};
 use crate::state::Metered;
+use std::num::NonZero;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ impl Pool {
 pub struct Engine {
     inner: wasmtime::Engine,
     permits: Arc<Semaphore>,
+    /// Places for guests that run for longer than an epoch.
+    long: Arc<Semaphore>,
     cache: Option<Arc<Cache>>,
 }
 
@@ -109,9 +112,12 @@ impl Engine {
             })
             .map_err(|e| LoadError::Engine(e.to_string()))?;
         let permits = Arc::new(Semaphore::new(calls as usize));
+        // As many as tokio makes.
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             inner,
             permits,
+            long: Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))),
             cache: cache.map(Arc::new),
         })
     }
@@ -198,14 +204,15 @@ impl Engine {
             }
             Ok(())
         });
-        let cpu = limits.cpu;
+        let (cpu, long) = (limits.cpu, Arc::clone(&self.long));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut context| {
             if clock.ran() >= cpu {
                 context.data_mut().meter().met = Some(Limit::Cpu);
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::Yield(1))
+            let place = clock.clone().go_on(Arc::clone(&long));
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(place)))
         });
         store
     }
