@@ -11,4 +11,5 @@ mod config {
     mod formats;
     mod messages;
     mod overrides;
+    mod tenants;
 }

@@ -20,6 +20,7 @@ mod program {
     mod poll;
     mod reading;
     mod recovery;
+    mod reload;
     mod run;
     mod secrets;
     mod support;

@@ -76,6 +76,12 @@ impl Client {
         self.pool.connector.policy()
     }
 
+    /// Whether another one reaches the same places in the same way: by the same policy, over
+    /// the same roots and proxies.
+    pub fn is_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pool, &other.pool)
+    }
+
     /// Opens the books for one guest call. The total time runs from now.
     pub fn session(&self, bounds: Bounds) -> Session {
         Session::new(Arc::clone(&self.pool), self.share.clone(), bounds)

@@ -10,9 +10,11 @@
 
 use std::env;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
+use zeroize::Zeroizing;
 
 use crate::host::Host;
 use crate::policy::Target;
@@ -22,11 +24,18 @@ use crate::policy::Target;
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// Which proxies to use. The default is none.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    http: String,
-    https: String,
+    /// With user and password, so both are zeroed on drop.
+    http: Zeroizing<String>,
+    https: Zeroizing<String>,
     no_proxy: String,
+}
+
+impl Hash for Proxies {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.http.as_str(), self.https.as_str(), &self.no_proxy).hash(state);
+    }
 }
 
 /// Why a text is not a proxy.
@@ -55,7 +64,7 @@ impl Proxies {
         for (index, text) in [http, https].into_iter().enumerate() {
             text.map_or(Ok(()), |text| check(text).map_err(|why| (index, why)))?;
         }
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let text = |text: Option<&str>| Zeroizing::new(text.unwrap_or_default().to_owned());
         Ok(Self {
             http: text(http),
             https: text(https),
@@ -76,7 +85,7 @@ impl Proxies {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, (&'static str, NotAProxy)> {
         let first = |names: [&'static str; 4]| {
-            let set = |name: &'static str| Some((name, variable(name)?));
+            let set = |name: &'static str| Some((name, Zeroizing::new(variable(name)?)));
             let found = names.into_iter().find_map(set);
             found.filter(|(_, text)| !text.is_empty())
         };
@@ -87,7 +96,7 @@ impl Proxies {
         for (name, text) in found.iter().flatten() {
             check(text).map_err(|why| (*name, why))?;
         }
-        let text = |found: &mut Option<(_, String)>| {
+        let text = |found: &mut Option<(_, Zeroizing<String>)>| {
             found.take().map(|(_, text)| text).unwrap_or_default()
         };
         let [http, https] = &mut found;
@@ -123,6 +132,12 @@ fn check(text: &str) -> Result<(), NotAProxy> {
     }
     let authority = url.authority().ok_or(NotAProxy::Form)?;
     Host::parse(authority.host()).map_err(|_| NotAProxy::Form)?;
+    // Brackets stand around an address. In a user or password they are what `SECRET[…]`
+    // looks like that nothing replaced; one that has them is written with %5B and %5D.
+    let user = authority.as_str().rsplit_once('@').map(|(user, _)| user);
+    if user.is_some_and(|user| user.contains(['[', ']'])) {
+        return Err(NotAProxy::Form);
+    }
     if !matches!(url.path(), "" | "/") || authority.port_u16() == Some(0) {
         return Err(NotAProxy::Form);
     }
@@ -280,6 +295,7 @@ mod tests {
             "http://a/path",
             "http://a:0",
             "http://a b",
+            "http://u:SECRET[vault.a]@a:1",
             "/x",
         ] {
             assert_eq!(check(text), Err(NotAProxy::Form), "{text}");

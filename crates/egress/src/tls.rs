@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
@@ -51,32 +51,50 @@ pub(crate) struct RootsCache {
 }
 
 impl RootsCache {
-    /// Reads the PEM file, if there is one.
+    /// Reads the PEM file, if there is one, and parses it when no one has yet: thousands of
+    /// tenants may name the same.
     pub(crate) fn get(&self, tls: &Tls) -> Result<(RootsId, Arc<Roots>), Error> {
-        let (id, extra) = match &tls.ca_file {
-            None => (None, RootCertStore::empty()),
-            Some(path) => {
-                let wrong = |message: String| Error::Roots {
-                    message: format!("{}: {message}", path.display()),
-                };
-                let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-                let extra = parse(&pem).map_err(wrong)?;
-                (Some(Sha256::digest(&pem).into()), extra)
-            }
+        let Some(path) = &tls.ca_file else {
+            let none = RootCertStore::empty();
+            return Ok((
+                None,
+                self.known(None).unwrap_or_else(|| self.add(None, none)),
+            ));
         };
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = |message: String| Error::Roots {
+            message: format!("{}: {message}", path.display()),
+        };
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let id = Some(Sha256::digest(&pem).into());
+        let roots = match self.known(id) {
+            Some(known) => known,
+            None => self.add(id, parse(&pem).map_err(wrong)?),
+        };
+        Ok((id, roots))
+    }
+
+    fn known(&self, id: RootsId) -> Option<Arc<Roots>> {
+        self.sets().get(&id).and_then(Weak::upgrade)
+    }
+
+    /// Adds a set, unless somebody else did meanwhile.
+    fn add(&self, id: RootsId, extra: RootCertStore) -> Arc<Roots> {
+        let mut sets = self.sets();
         if let Some(known) = sets.get(&id).and_then(Weak::upgrade) {
-            return Ok((id, known));
+            return known;
         }
         sets.retain(|_, set| set.strong_count() > 0);
-        let platform = Arc::clone(&self.platform);
         let roots = Arc::new(Roots {
-            platform,
+            platform: Arc::clone(&self.platform),
             extra,
             verifier: OnceCell::new(),
         });
         sets.insert(id, Arc::downgrade(&roots));
-        Ok((id, roots))
+        roots
+    }
+
+    fn sets(&self) -> MutexGuard<'_, HashMap<RootsId, Weak<Roots>>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

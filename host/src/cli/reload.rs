@@ -18,6 +18,8 @@ pub(super) struct Reload {
     pub(super) file: PathBuf,
     pub(super) loaded: Config,
     pub(super) runtime: Runtime,
+    /// The files of what was tried last, which may be what has to be mended.
+    pub(super) tried: Vec<PathBuf>,
     pub(super) replan: Replan,
     /// Also when a file changes.
     pub(super) watch: bool,
@@ -66,8 +68,9 @@ impl Reload {
     async fn reload(&mut self) -> Result<Changed, String> {
         let file = self.file.clone();
         let loading =
-            tokio::task::spawn_blocking(move || config::load(&file, &config::process_env));
-        let loaded = loading.await.map_err(|error| error.to_string())?;
+            tokio::task::spawn_blocking(move || config::try_load(&file, &config::process_env));
+        let (files, loaded) = loading.await.map_err(|error| error.to_string())?;
+        self.tried = files;
         let loaded = loaded.map_err(|error| error.to_string())?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -81,6 +84,9 @@ impl Reload {
         {
             tracing::warn!("max_concurrency and max_in_flight change with a restart only");
         }
+        if config.min_free() != self.loaded.min_free() {
+            tracing::warn!("min_free changes with a restart only");
+        }
         if config.metrics != self.loaded.metrics {
             tracing::warn!("metrics.listen changes with a restart only");
         }
@@ -92,8 +98,10 @@ impl Reload {
             (prepared, config)
         });
         let (prepared, config) = preparing.await.map_err(|error| error.to_string())?;
-        let plan = prepared.map_err(|failure| failure.to_string())?.plan;
-        let changed = self.replan.put(plan).await?;
+        let prepared = prepared.map_err(|failure| failure.to_string())?;
+        let changed = self.replan.put(prepared.plan).await?;
+        self.runtime = prepared.runtime;
+        self.runtime.secrets.forget_others(config.credentials());
         self.loaded = config;
         Ok(changed)
     }
@@ -115,11 +123,12 @@ impl Reload {
     /// Every file that counts, as it is now.
     fn stamps(&self) -> Vec<(PathBuf, Option<Stamp>)> {
         let mut files = vec![self.file.clone()];
-        for path in self.loaded.files() {
-            files.extend(inside(&path));
-            files.push(path);
+        for path in self.loaded.files().iter().chain(&self.tried) {
+            files.extend(inside(path));
+            files.push(path.clone());
         }
         files.sort();
+        files.dedup();
         files
             .into_iter()
             .map(|path| {

@@ -99,6 +99,7 @@ impl Run {
             file: self.config.clone(),
             loaded: config,
             runtime,
+            tried: Vec::new(),
             replan: service.replan(),
             watch: self.watch_config,
         };
@@ -235,10 +236,9 @@ pub(super) async fn prepare_config(config: &Config) -> Result<Prepared, Failure>
 
 /// Loads everything that a configuration names, on what another one left.
 pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Prepared, Failure> {
-    let credentials = config.feeds().map(|(_, source)| &source.credential);
     let runtime = runtime
         .clone()
-        .with_secrets(config.secrets(credentials))
+        .with_secrets(config.secrets(&runtime.secrets, config.credentials()))
         .with_proxies(config.proxies().map_err(config_failure)?)
         .with_tenant_key(config.tenant_key.clone());
     let mut sources = Vec::new();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_egress::Proxies;
 use watchbell_sandbox::Pool;
+use zeroize::Zeroizing;
 
 /// The name of a source that has no file.
 const UNNAMED: &str = "flags";
@@ -147,7 +148,7 @@ impl SourceArgs {
         let name = name
             .parse()
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
-        let secrets = around.secrets([&source.credential]);
+        let secrets = around.secrets(&Secrets::default(), [&source.credential]);
         let proxies = around.proxies().map_err(config_failure)?;
         Ok(Chosen {
             name,
@@ -177,7 +178,8 @@ impl SourceArgs {
     fn flags(&self) -> Vec<Flag> {
         let secret = std::env::var("WATCHBELL_CLIENT_SECRET")
             .ok()
-            .filter(|value| !value.is_empty());
+            .filter(|value| !value.is_empty())
+            .map(Zeroizing::new);
         let addresses =
             (!self.allow_address.is_empty()).then(|| list(&self.allow_address, "--allow-address"));
         [
@@ -190,7 +192,7 @@ impl SourceArgs {
             text(
                 "client_secret",
                 "WATCHBELL_CLIENT_SECRET",
-                secret.as_deref(),
+                secret.as_ref().map(|secret| secret.as_str()),
             ),
             path(
                 "client_secret_file",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+use super::labels;
 use super::names::Name;
 use super::path::KeyPath;
 use super::report::Report;
@@ -13,7 +14,6 @@ use super::sections::{Config, Kind};
 use super::sink::Target;
 use super::suggest::nearest;
 use super::tree::Table;
-use crate::sinks::Settings;
 
 /// Every name that the file declares, well or not, and what it names.
 pub(super) type Declared<'t> = IndexMap<&'t str, Kind>;
@@ -52,6 +52,7 @@ pub(super) fn graph(config: &Config, declared: &Declared<'_>, report: &mut Repor
     }
     cycles(config, report);
     shared_files(config, report);
+    labels::check(config, report);
 
     // A file with sources alone is one for `poll`, which needs nothing more.
     if config.transforms.is_empty() && config.sinks.is_empty() {
@@ -129,19 +130,33 @@ fn cycles(config: &Config, report: &mut Report<'_>) {
     }
 }
 
-/// Two sinks that append to one file would cut into each other's lines.
+/// Two sinks that append to one file would cut into each other's lines: as they are
+/// written, and as they are filled in for each tenant that leads there.
 fn shared_files(config: &Config, report: &mut Report<'_>) {
     let mut owners: HashMap<PathBuf, &Name> = HashMap::new();
     for (name, sink) in &config.sinks {
-        let Target::File(Settings { path, .. }) = &sink.target else {
+        let Target::File(settings) = &sink.target else {
             continue;
         };
-        if let Some(other) = owners.insert(resolved(path), name) {
-            let at = Kind::Sink.path().key(name.as_str()).key("path");
-            report.error(
-                &at,
-                format!("is the file of sink {other} too; give each its own"),
-            );
+        let at = Kind::Sink.path().key(name.as_str()).key("path");
+        let paths: Vec<PathBuf> = if settings.is_parted() {
+            let labels = labels::leading_to(config, &sink.inputs);
+            labels.map(|label| settings.of(label).path).collect()
+        } else {
+            vec![settings.path.clone()]
+        };
+        for path in paths {
+            let file = resolved(&path);
+            match owners.get(&file) {
+                Some(other) if *other != name => {
+                    let words = format!("is the file of sink {other} too; give each its own");
+                    report.error(&at, words);
+                    break;
+                }
+                _ => {
+                    owners.insert(file, name);
+                }
+            }
         }
     }
 }

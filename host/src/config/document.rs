@@ -6,7 +6,7 @@
 //! decoding follows all merging, so that the merged whole is judged and each problem
 //! is still told with the place its value came from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::at::At;
 use super::check;
@@ -261,17 +261,27 @@ impl Document {
     ///
     /// # Errors
     /// Every problem that one reading finds.
-    pub fn decode(mut self, env: &Env<'_>) -> Result<Loaded, ConfigError> {
+    pub fn decode(self, env: &Env<'_>) -> Result<Loaded, ConfigError> {
+        self.try_decode(env).1
+    }
+
+    /// As [`Document::decode`], and the files that it names, as far as it can be read.
+    pub(super) fn try_decode(
+        mut self,
+        env: &Env<'_>,
+    ) -> (Vec<PathBuf>, Result<Loaded, ConfigError>) {
         let mut problems = Vec::new();
         interpolate::table(&mut self.root, &KeyPath::default(), env, &mut problems);
         if !problems.is_empty() {
-            return Err(invalid(problems));
+            return (Vec::new(), Err(invalid(problems)));
         }
         let mut report = Report::new(&self.root, self.origin.clone());
         let config = sections::read(&self.root, env, &mut report);
         let declared = check::declared(&self.root, &mut report);
         check::graph(&config, &declared, &mut report);
-        let (config, warnings) = report.finish(config)?;
-        Ok(Loaded { config, warnings })
+        let files = config.files();
+        let finished = report.finish(config);
+        let loaded = finished.map(|(config, warnings)| Loaded { config, warnings });
+        (files, loaded)
     }
 }

@@ -13,17 +13,18 @@
 //! Any other `$` stays as it is, so that a filter may say `. as $x`. What was put in
 //! is not looked at again. The text ends at the first `}`.
 //!
-//! `SECRET[backend.key]` is left alone in the settings that are secrets, and refused
-//! everywhere else, so that an unresolved reference is never sent to anyone.
+//! `SECRET[backend.key]` is left alone in the settings that are secrets and refused
+//! everywhere else. Where text goes to the network, whatever still looks like either form
+//! is refused, so that nothing unresolved is ever sent to anyone.
 
 use zeroize::Zeroizing;
 
 use super::error::Problem;
 use super::path::KeyPath;
 use super::tree::{Node, Table, Value};
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, is_unresolved};
 
-/// The settings that are secrets.
+/// The settings of a source that are secrets.
 const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
 
 /// Looks a variable up; none when it is not set.
@@ -49,7 +50,7 @@ pub(super) fn node(node: &mut Node, path: &KeyPath, env: &Env<'_>, problems: &mu
             } else {
                 Ok(())
             };
-            if let Err(message) = result.and_then(|()| refuse_secret(&text.text, path)) {
+            if let Err(message) = result.and_then(|()| refuse_unresolved(&text.text, path)) {
                 problems.push(Problem::new(node.at.clone(), path.to_string(), message));
             }
         }
@@ -124,22 +125,27 @@ fn malformed() -> String {
         .to_owned()
 }
 
-/// Refuses `SECRET[backend.key]` where no secret is wanted: there it would be sent as it
-/// stands, or end up in a log.
-fn refuse_secret(text: &str, path: &KeyPath) -> Result<(), String> {
-    if !SecretRef::stands_in(text) {
+/// Refuses what nothing will replace: it would be sent as it stands, or end up in a log.
+fn refuse_unresolved(text: &str, path: &KeyPath) -> Result<(), String> {
+    let path: Vec<&str> = path.segments().iter().map(String::as_str).collect();
+    let wants_secret = matches!(path.as_slice(), ["sources", _, key] if SECRET_KEYS.contains(key));
+    if wants_secret && text.parse::<SecretRef>().is_ok() {
         return Ok(());
     }
-    let key = path.segments().last().map_or("", String::as_str);
-    if !SECRET_KEYS.contains(&key) {
-        return Err(format!(
+    // Elsewhere a filter may say `.SECRET[0]`, and a command `${x}`.
+    let is_sent = matches!(path.first(), Some(&("sources" | "proxy")));
+    if wants_secret && is_unresolved(text) {
+        Err("holds SECRET[ or ${ that nothing replaces; write SECRET[backend.key] and nothing else: letters, digits, _, - and . in the key".to_owned())
+    } else if SecretRef::stands_in(text) {
+        Err(format!(
             "refers to a secret backend; that may stand in {} only",
             SECRET_KEYS.join(" and ")
-        ));
+        ))
+    } else if is_sent && is_unresolved(text) {
+        Err("holds SECRET[ or ${ that nothing replaces, so it would be sent as it stands; remove it".to_owned())
+    } else {
+        Ok(())
     }
-    text.parse::<SecretRef>()
-        .map(drop)
-        .map_err(|_| "must be SECRET[backend.key] and nothing else".to_owned())
 }
 
 #[cfg(test)]
@@ -201,19 +207,48 @@ mod tests {
 
     #[test]
     fn a_reference_to_a_secret_backend_stands_where_a_secret_is_wanted_and_nowhere_else() {
-        let secret = KeyPath::default().key("client_secret");
-        let other = KeyPath::default().key("until");
-        assert!(refuse_secret("SECRET[vault.contoso]", &secret).is_ok());
-        assert!(refuse_secret("SECRET[vault.contoso]", &other).is_err());
-        assert!(refuse_secret("Bearer SECRET[vault.a.b-c]!", &secret).is_err());
-        for text in [
-            "SECRET",
-            "SECRET[x]",
-            "SECRET[.x]",
-            "SECRET[a b.c]",
-            "secret[a.b]",
+        let source = KeyPath::default().key("sources").key("a");
+        let secret = source.key("client_secret");
+        let filter = KeyPath::default().key("transforms").key("t").key("filter");
+        assert!(refuse_unresolved("SECRET[vault.contoso]", &secret).is_ok());
+        for place in [
+            &source.key("until"),
+            &source.key("options").key("client_secret"),
+            &source.key("machine_groups").index(0),
+            &filter,
         ] {
-            assert!(refuse_secret(text, &other).is_ok(), "{text}");
+            assert!(
+                refuse_unresolved("SECRET[vault.contoso]", place).is_err(),
+                "{place}"
+            );
+        }
+        assert!(refuse_unresolved(".SECRET[0] as $x | \"${x}\"", &filter).is_ok());
+    }
+
+    #[test]
+    fn what_nothing_replaces_is_refused_wherever_it_would_be_sent() {
+        let source = KeyPath::default().key("sources").key("a");
+        for text in [
+            "SECRET[vault.team/contoso]",
+            "SECRET[vault]",
+            "SECRET[vault.a ",
+            "Bearer SECRET[vault.a]!",
+            "${NAME}",
+            "a${",
+        ] {
+            for place in [
+                &source.key("client_secret"),
+                &source.key("machine_groups").index(0),
+                &source.key("options").key("x"),
+                &source.key("proxy").key("https"),
+                &KeyPath::default().key("proxy").key("http"),
+            ] {
+                let refused = refuse_unresolved(text, place).unwrap_err();
+                assert!(!refused.contains("vault"), "{place}: {refused}");
+            }
+        }
+        for text in ["SECRET", "secret[a.b]", "a$b", "{x}"] {
+            assert!(refuse_unresolved(text, &source.key("client_secret")).is_ok());
         }
     }
 }

@@ -22,6 +22,7 @@ mod decode;
 mod document;
 mod error;
 mod interpolate;
+mod labels;
 mod limits;
 mod names;
 mod options;
@@ -40,7 +41,7 @@ mod transform;
 mod tree;
 mod values;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use at::At;
 pub use cloud::{Api, Region};
@@ -66,6 +67,15 @@ pub use values::{BaseUrl, ByteSize, InvalidValue};
 /// When the file cannot be read, or with every problem that one reading finds.
 pub fn load(path: &Path, env: &Env<'_>) -> Result<Loaded, ConfigError> {
     Document::read(path)?.decode(env)
+}
+
+/// As [`load`], and the files beside this one that were looked at or would be, as far as it
+/// came: one of them may be what is wrong.
+pub fn try_load(path: &Path, env: &Env<'_>) -> (Vec<PathBuf>, Result<Loaded, ConfigError>) {
+    match Document::read(path) {
+        Ok(document) => document.try_decode(env),
+        Err(error) => (Vec::new(), Err(error)),
+    }
 }
 
 /// The environment of this process. A value that is not Unicode counts as not set.

@@ -28,7 +28,8 @@ impl FromStr for Name {
     }
 }
 
-/// A directory (tenant): its GUID or one of its domain names.
+/// A directory (tenant): its GUID or one of its domain names. In lower case, since the
+/// service knows no difference and what is kept is found by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(String);
 
@@ -37,7 +38,7 @@ impl FromStr for TenantId {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if is_guid(text) || is_domain(text) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.to_ascii_lowercase()));
         }
         Err(InvalidValue::new(
             "is not a tenant; write its directory id (a GUID) or a domain name such as contoso.onmicrosoft.com",
@@ -45,7 +46,7 @@ impl FromStr for TenantId {
     }
 }
 
-/// An application (client): its GUID.
+/// An application (client): its GUID, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
@@ -54,7 +55,7 @@ impl FromStr for ClientId {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if is_guid(text) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.to_ascii_lowercase()));
         }
         Err(InvalidValue::new(
             "is not an application id; write its GUID",
@@ -136,6 +137,10 @@ mod tests {
             assert!(text.parse::<TenantId>().is_err(), "{text}");
         }
         assert!("contoso.com".parse::<ClientId>().is_err());
+        let id: TenantId = "Contoso.OnMicrosoft.com".parse().unwrap();
+        assert_eq!(id.as_str(), "contoso.onmicrosoft.com");
+        let id: ClientId = "ABCDEF00-2222-3333-4444-55555555555F".parse().unwrap();
+        assert_eq!(id.as_str(), "abcdef00-2222-3333-4444-55555555555f");
     }
 
     #[test]

@@ -36,10 +36,13 @@ impl RawProxy {
             report.error(path, message);
             return None;
         }
-        let url = |url: &Option<Secret>| url.as_ref().map(|url| url.expose().to_owned());
-        let (http, https) = (url(&self.http), url(&self.https));
+        let (http, https) = (self.http.as_ref(), self.https.as_ref());
         let no_proxy = self.no_proxy.join(",");
-        match Proxies::new(http.as_deref(), https.as_deref(), &no_proxy) {
+        match Proxies::new(
+            http.map(Secret::expose),
+            https.map(Secret::expose),
+            &no_proxy,
+        ) {
             Ok(proxies) => Some(proxies),
             Err((index, why)) => {
                 let key = if index == 0 { "http" } else { "https" };

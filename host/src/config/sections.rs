@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::at::At;
 use super::cloud::Api;
 use super::decode::decode;
 use super::error::{ConfigError, Problem};
@@ -77,12 +78,24 @@ impl Config {
         self.proxy.clone().map_or_else(proxy::from_env, Ok)
     }
 
-    /// The backends of secrets, for those who have these credentials.
+    /// The backends of secrets, for those who have these credentials; those that were
+    /// there `before` and are the same stay.
     #[must_use]
-    pub fn secrets<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) -> Secrets {
+    pub fn secrets<'c>(
+        &self,
+        before: &Secrets,
+        named: impl IntoIterator<Item = &'c Credential>,
+    ) -> Secrets {
         let backends = self.secrets.iter();
         let backends = backends.map(|(name, settings)| (name.to_string(), settings.clone()));
-        Secrets::new(backends, named)
+        let secrets = before.changed_to(backends);
+        secrets.expect(named);
+        secrets
+    }
+
+    /// What each tenant has to prove who is asking.
+    pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.feeds().map(|(_, source)| &source.credential)
     }
 
     /// Every source once for each of its tenants.
@@ -91,8 +104,8 @@ impl Config {
         tenants.flat_map(|(name, all)| all.iter().map(move |one| (name, one)))
     }
 
-    /// Every file that says what is polled and where it goes, beside the configuration's
-    /// own: those of tenants and of components.
+    /// Every file that says what is polled, how and where it goes, beside the
+    /// configuration's own: those of tenants, of components and of certificates.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let of_sources = self
@@ -100,11 +113,15 @@ impl Config {
             .filter_map(|(_, source)| source.component.as_ref());
         let of_transforms = self.transforms.values().filter_map(|t| t.processor.file());
         let of_sinks = self.sinks.values().filter_map(|sink| sink.encoding.file());
+        let roots = self
+            .feeds()
+            .filter_map(|(_, source)| source.ca_file.as_ref());
         let components = of_sources.chain(of_transforms).chain(of_sinks);
         let mut files: Vec<PathBuf> = self
             .tenant_files
             .iter()
             .chain(components)
+            .chain(roots)
             .cloned()
             .collect();
         files.sort();
@@ -383,7 +400,7 @@ fn read_tenants(
         }
     };
     let mut sources: Vec<Arc<Source>> = Vec::new();
-    let mut met: HashMap<(String, Api), String> = HashMap::new();
+    let mut met: HashMap<(String, Api), At> = HashMap::new();
     for mut entry in entries {
         let mut problems = Vec::new();
         entry.interpolate(&path, env, &mut problems);
@@ -402,10 +419,12 @@ fn read_tenants(
         let source = read_source(name, node, &mut own);
         report.extend(own.into_problems());
         let Some(mut source) = source else { continue };
-        source.tenant.clone_from(&label);
+        source.tenant = label;
         let key = (source.tenant_id.to_string(), source.api);
-        if let Some(other) = met.insert(key, label) {
-            let words = format!("is {other} once more: the same tenant_id and api; remove one");
+        if let Some(other) = met.insert(key, at.clone()) {
+            let words = format!(
+                "is the tenant of {other} once more: the same tenant_id and api; remove one"
+            );
             report.extend([Problem::new(at, path.key("tenant_id").to_string(), words)]);
         }
         sources.push(Arc::new(source));

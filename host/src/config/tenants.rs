@@ -6,6 +6,7 @@
 //! under the tenant's name; in CSV it is a row whose other columns are settings, written
 //! with dots.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::at::At;
@@ -122,11 +123,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     for entry in &entries {
         if entry.name.parse::<Name>().is_err() && entry.name.parse::<TenantId>().is_err() {
             let words = "is no tenant's name; use letters, digits, _ and -, at most 64, or its id";
-            problems.push(Problem::new(entry.at.clone(), &entry.name, words));
+            // With columns swapped it may be a secret that stands there.
+            let key = if is_csv(path) {
+                NAME_COLUMN
+            } else {
+                &entry.name
+            };
+            problems.push(Problem::new(entry.at.clone(), key, words));
         }
         for key in NOT_OWN {
             if let Some(own) = entry.table.get(key) {
-                let path = KeyPath::default().key(&entry.name).key(key);
+                let path = match is_csv(path) {
+                    true => KeyPath::default().key(key),
+                    false => KeyPath::default().key(&entry.name).key(key),
+                };
                 let words = "is the source's, not one tenant's; remove it";
                 problems.push(Problem::new(own.at.clone(), path.to_string(), words));
             }
@@ -240,6 +250,7 @@ fn csv(path: &Path) -> Result<Vec<Entry>, ConfigError> {
         return Err(wrong(1, words));
     };
     let mut entries = Vec::new();
+    let mut met: HashMap<String, u64> = HashMap::new();
     for row in reader.records() {
         let row = row.map_err(of_csv)?;
         let line = row.position().map_or(1, csv::Position::line);
@@ -257,11 +268,9 @@ fn csv(path: &Path) -> Result<Vec<Entry>, ConfigError> {
             table.merge(Table::nested(&keys, &at, leaf));
         }
         let name = row.get(name_at).unwrap_or_default().to_owned();
-        if entries.iter().any(|entry: &Entry| entry.name == name) {
-            return Err(wrong(
-                line,
-                format!("the tenant {name} stands there twice; remove one"),
-            ));
+        if let Some(other) = met.insert(name.clone(), line) {
+            let words = format!("is the tenant of line {other} once more; remove one");
+            return Err(wrong(line, words));
         }
         entries.push(Entry { name, at, table });
     }

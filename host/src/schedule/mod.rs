@@ -12,6 +12,7 @@ mod error;
 mod feed;
 mod flight;
 mod gate;
+mod hidden;
 mod preview;
 mod puller;
 mod retry;

@@ -7,18 +7,20 @@
 
 use super::clock::Sighting;
 use super::error::PullError;
+use super::hidden;
 use super::runtime::{Loaded, Rate, Runtime, SetupError};
-use super::token::{Access, Key};
+use super::token::{Access, Held, Key};
 use crate::config;
 use crate::observe::Trouble;
 use crate::pipeline::has_member;
-use crate::secret::{Credential, Secret};
+use crate::secret::{Consent, Credential, Secret, SecretError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use http::Uri;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tracing::Instrument;
 use watchbell_egress::{
     self as egress, Bounds, Client, Exchange, HostPattern, Policy, REQUESTS_AT_ONCE, Session,
     Share, Target, Tls,
@@ -27,6 +29,7 @@ use watchbell_sandbox::contract::{
     Api, ClientSecret, Config, Credentials, Error, Limits as Caps, Query, RefreshToken,
 };
 use watchbell_sandbox::{Alert, Authorization, CallError, Limits};
+use zeroize::Zeroize;
 
 /// Pages of one call. The SIEM API has one; Graph's cap comes with Graph.
 const MAX_PAGES: u32 = 1000;
@@ -116,13 +119,16 @@ impl Puller {
     }
 
     /// Whether another one does the same: with the same settings and component, whose file
-    /// may have changed under the same name, and secrets from the same place.
+    /// may have changed under the same name, secrets from the same place, and the same way
+    /// out, whose certificates may have changed likewise. What it does not use may differ.
     #[must_use]
     pub fn is_as(&self, other: &Self) -> bool {
+        let secrets = &self.runtime.secrets;
         *self.settings == *other.settings
             && self.component.is_as(&other.component)
-            && self.runtime.secrets.is_as(&other.runtime.secrets)
-            && self.runtime.proxies == other.runtime.proxies
+            && secrets.are_as(&other.runtime.secrets, &self.settings.credential)
+            && self.authority.is_as(&other.authority)
+            && self.endpoint.is_as(&other.endpoint)
             && self.runtime.tenant_key == other.runtime.tenant_key
     }
 
@@ -217,16 +223,38 @@ impl Puller {
             &settings.credential,
         );
         let mut held = self.runtime.tokens.hold(key).await;
+        let Credential::RefreshToken(consent) = &settings.credential else {
+            return match held.fresh(refused) {
+                Some(access) => Ok(access),
+                None => self.renew(&mut held).await,
+            };
+        };
+        if let Some(token) = held.unsealed() {
+            self.seal(&mut held, consent, token).await;
+        }
         if let Some(access) = held.fresh(refused) {
             return Ok(access);
         }
-        let secrets = &self.runtime.secrets;
-        let secret = secrets.of(&settings.credential, false).await?;
+        // The service replaces a refresh token with its answer. Whoever gives up waiting
+        // for that must not leave the new one behind.
+        let puller = self.clone();
+        let renewing = async move { puller.renew(&mut held).await };
+        let renewed = tokio::spawn(renewing.in_current_span()).await;
+        renewed.unwrap_or(Err(PullError::Secret(SecretError::Interrupted)))
+    }
+
+    /// Gets a token with the secret of now.
+    async fn renew(&self, held: &mut Held) -> Result<Access, PullError> {
+        let (secrets, credential) = (&self.runtime.secrets, &self.settings.credential);
+        let secret = match held.unsealed() {
+            Some(token) => token,
+            None => secrets.of(credential, false).await?,
+        };
         let mut got = self.authenticate(&secret).await;
         if got.as_ref().is_err_and(PullError::refuses_secret) {
             *self.refused() = Some(secret.digest());
             // It may have been rotated since it was fetched.
-            if let Ok(newer) = secrets.of(&settings.credential, true).await
+            if let Ok(newer) = secrets.of(credential, true).await
                 && newer != secret
             {
                 tracing::info!(
@@ -238,62 +266,96 @@ impl Puller {
                 }
             }
         }
-        let access = got?;
+        let (access, next) = got?;
         *self.refused() = None;
         held.put(&access);
+        if let (Credential::RefreshToken(consent), Some(next)) = (credential, next) {
+            self.seal(held, consent, next).await;
+        }
         Ok(access)
     }
 
-    async fn authenticate(&self, secret: &Secret) -> Result<Access, PullError> {
-        let credentials = self.credentials(secret).await?;
+    /// Writes a refresh token down. One that cannot be is held here, since the access token
+    /// is good all the same, and tried again with the next poll.
+    async fn seal(&self, held: &mut Held, consent: &Consent, token: Secret) {
+        let was_unsealed = held.unsealed();
+        match self.runtime.secrets.keep(consent, &token).await {
+            Ok(()) => {
+                if was_unsealed.is_some() {
+                    tracing::info!("the new refresh token is written down now");
+                }
+                held.set_unsealed(None);
+            }
+            Err(error) => {
+                if was_unsealed.is_none() {
+                    tracing::error!(
+                        %error,
+                        "the new refresh token cannot be written down; it is held in memory and tried again, and lost if this ends before"
+                    );
+                }
+                held.set_unsealed(Some(token));
+            }
+        }
+    }
+
+    /// A token, and the refresh token that takes the place of the one that was used.
+    async fn authenticate(&self, secret: &Secret) -> Result<(Access, Option<Secret>), PullError> {
+        let own_secret = self.own_secret().await?;
+        let credentials = self.credentials(secret, own_secret.as_ref());
         let room = TOKEN_ROOM;
         let session = self.authority.session(self.bounds(room));
-        let config = self.config(credentials, empty_query(), room);
+        let config = Told(self.config(credentials, empty_query(), room));
+        let shown: Vec<&Secret> = std::iter::once(secret).chain(&own_secret).collect();
         let answer = self
             .component
             .source
-            .authenticate(&config, session.clone(), &self.limits(room))
+            .authenticate(&config.0, session.clone(), &self.limits(room))
             .await;
         self.say_denied(&session);
-        let answer = answer?;
-        let mut token = answer.map_err(|error| service(error, &session))?;
-        if let (Credential::RefreshToken(consent), Some(next)) =
-            (&self.settings.credential, token.refresh_token.take())
-        {
-            // The access token is good all the same; the next renewal will tell again.
-            if let Err(error) = self.runtime.secrets.keep(consent, &Secret::new(next)).await {
-                tracing::error!(%error, "the new refresh token cannot be kept");
+        let answer = answer.map_err(|error| hidden::call(error, &shown))?;
+        let mut token = answer.map_err(|error| {
+            let (error, cause) = (hidden::error(error, &shown), cause(&session));
+            let cause = cause.filter(|cause| !hidden::shows(&cause.to_string(), &shown));
+            PullError::Service {
+                error: Box::new(error),
+                cause,
             }
-        }
+        })?;
+        let next = token.refresh_token.take().map(Secret::new);
         let sighting = session.exchanges().last().and_then(Sighting::of);
-        Ok(Access::new(token, sighting))
+        Ok((Access::new(token, sighting), next))
+    }
+
+    /// The application's secret beside a user's consent.
+    async fn own_secret(&self) -> Result<Option<Secret>, PullError> {
+        let place = match &self.settings.credential {
+            Credential::RefreshToken(consent) => consent.client_secret.as_ref(),
+            _ => None,
+        };
+        match place {
+            Some(place) => Ok(Some(self.runtime.secrets.of(place, false).await?)),
+            None => Ok(None),
+        }
     }
 
     /// What is shown to the login service.
-    async fn credentials(&self, secret: &Secret) -> Result<Credentials, PullError> {
+    fn credentials(&self, secret: &Secret, own_secret: Option<&Secret>) -> Credentials {
         let tenant_id = self.settings.tenant_id.to_string();
         let client_id = self.settings.client_id.to_string();
         let shown = secret.expose().to_owned();
-        let Credential::RefreshToken(consent) = &self.settings.credential else {
-            return Ok(Credentials::ClientSecret(ClientSecret {
+        if matches!(self.settings.credential, Credential::RefreshToken(_)) {
+            return Credentials::RefreshToken(RefreshToken {
                 tenant_id,
                 client_id,
-                secret: shown,
-            }));
-        };
-        let secret = match &consent.client_secret {
-            Some(place) => {
-                let secret = self.runtime.secrets.of(place, false).await?;
-                Some(secret.expose().to_owned())
-            }
-            None => None,
-        };
-        Ok(Credentials::RefreshToken(RefreshToken {
+                secret: own_secret.map(|secret| secret.expose().to_owned()),
+                refresh_token: shown,
+            });
+        }
+        Credentials::ClientSecret(ClientSecret {
             tenant_id,
             client_id,
-            secret,
-            refresh_token: shown,
-        }))
+            secret: shown,
+        })
     }
 
     async fn ask_with(
@@ -445,13 +507,30 @@ impl Asked {
 }
 
 fn service(error: Error, session: &Session) -> PullError {
-    let cause = session
-        .exchanges()
-        .pop()
-        .and_then(|exchange| exchange.error);
     PullError::Service {
         error: Box::new(error),
-        cause,
+        cause: cause(session),
+    }
+}
+
+/// What egress saw of the last request.
+fn cause(session: &Session) -> Option<watchbell_egress::Error> {
+    session.exchanges().pop()?.error
+}
+
+/// What a component is told, with a secret in it that is zeroed on drop.
+struct Told(Config);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        match &mut self.0.credentials {
+            Credentials::ClientSecret(told) => told.secret.zeroize(),
+            Credentials::RefreshToken(told) => {
+                told.secret.zeroize();
+                told.refresh_token.zeroize();
+            }
+            _ => {}
+        }
     }
 }
 

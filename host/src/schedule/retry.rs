@@ -5,6 +5,7 @@
 //! person must mend shows at once and is tried again slowly.
 
 use super::error::PullError;
+use crate::secret::SecretError;
 use retry_policies::policies::ExponentialBackoff;
 use retry_policies::{Jitter, RetryDecision, RetryPolicy};
 use std::time::{Duration, SystemTime};
@@ -63,6 +64,10 @@ impl Verdict {
                 Limit::Cpu | Limit::Wall => Self::TooSlow,
                 _ => Self::TooLarge,
             },
+            // A backend that is being written to, mounted or restarted is back in a moment.
+            PullError::Secret(SecretError::Backend { .. } | SecretError::File(_)) => {
+                Self::Later(None)
+            }
             _ => Self::Mend,
         }
     }

@@ -7,8 +7,9 @@ use crate::secret::Secrets;
 use crate::stamp::Stamp;
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use watchbell_egress::{Egress, Proxies};
 use watchbell_sandbox::{Cache, Engine, LoadError, Pool, Source, read_component};
 
@@ -74,10 +75,33 @@ pub struct Runtime {
     rates: Arc<Mutex<Rates>>,
 }
 
-type Rates = HashMap<(ClientId, TenantId), Arc<Rate>>;
-
 /// A token bucket.
 pub(super) type Rate = DefaultDirectRateLimiter;
+
+/// Buckets held before those that nobody has any more are looked for.
+const FIRST_SWEEP: usize = 64;
+
+/// The buckets that somebody has.
+#[derive(Default)]
+struct Rates {
+    kept: HashMap<(ClientId, TenantId, NonZeroU32), Weak<Rate>>,
+    sweep_at: usize,
+}
+
+impl Rates {
+    fn get(&mut self, key: (ClientId, TenantId, NonZeroU32)) -> Arc<Rate> {
+        if let Some(rate) = self.kept.get(&key).and_then(Weak::upgrade) {
+            return rate;
+        }
+        if self.kept.len() >= self.sweep_at {
+            self.kept.retain(|_, rate| rate.strong_count() > 0);
+            self.sweep_at = (self.kept.len() * 2).max(FIRST_SWEEP);
+        }
+        let rate = Arc::new(Rate::direct(Quota::per_minute(key.2)));
+        self.kept.insert(key, Arc::downgrade(&rate));
+        rate
+    }
+}
 
 /// A component and the file that it was loaded from, as that was then.
 #[derive(Clone)]
@@ -139,20 +163,17 @@ impl Runtime {
         self
     }
 
-    /// The bucket of an application in a tenant, which all sources share that ask as it.
+    /// The bucket of an application in a tenant, which all sources share that ask as it and
+    /// have the same limit. Another limit is another bucket: what is reloaded counts.
     pub(super) fn rate(&self, settings: &config::Source) -> Option<Arc<Rate>> {
-        let quota = Quota::per_minute(settings.max_requests_per_minute?);
-        let key = (settings.client_id.clone(), settings.tenant_id.clone());
+        let limit = settings.max_requests_per_minute?;
+        let key = (
+            settings.client_id.clone(),
+            settings.tenant_id.clone(),
+            limit,
+        );
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody has any more are of settings that are gone.
-        if let Some(rate) = rates.get(&key)
-            && Arc::strong_count(rate) > 1
-        {
-            return Some(Arc::clone(rate));
-        }
-        let rate = Arc::new(Rate::direct(quota));
-        rates.insert(key, Arc::clone(&rate));
-        Some(rate)
+        Some(rates.get(key))
     }
 
     /// The source component at `path`, or the bundled one. Each is loaded once, and again

@@ -102,7 +102,21 @@ impl Key {
     }
 }
 
-type Slot = Arc<Mutex<Option<Access>>>;
+type Slot = Arc<Mutex<Kept>>;
+
+/// What is kept for those who share a token.
+#[derive(Default)]
+struct Kept {
+    access: Option<Access>,
+    /// A refresh token that could not be written down. The service knows no older one.
+    unsealed: Option<Secret>,
+}
+
+impl Kept {
+    fn serves(&self) -> bool {
+        self.unsealed.is_some() || self.access.as_ref().is_some_and(Access::is_fresh)
+    }
+}
 
 /// The tokens of this process. Clones share them.
 #[derive(Clone, Default)]
@@ -125,10 +139,7 @@ impl Tokens {
             // when there are twice as many as the last time, so that it costs little.
             if slots.kept.len() >= slots.sweep_at {
                 slots.kept.retain(|_, slot| {
-                    Arc::strong_count(slot) > 1
-                        || slot
-                            .try_lock()
-                            .is_ok_and(|access| access.as_ref().is_some_and(Access::is_fresh))
+                    Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|kept| kept.serves())
                 });
                 slots.sweep_at = (slots.kept.len() * 2).max(FIRST_SWEEP);
             }
@@ -139,17 +150,27 @@ impl Tokens {
 }
 
 /// A slot that is held.
-pub(super) struct Held(OwnedMutexGuard<Option<Access>>);
+pub(super) struct Held(OwnedMutexGuard<Kept>);
 
 impl Held {
     /// The token, unless it is spent or is the one that was refused.
     pub(super) fn fresh(&self, refused: Option<&Access>) -> Option<Access> {
-        let access = self.0.as_ref().filter(|access| access.is_fresh())?;
+        let access = self.0.access.as_ref().filter(|access| access.is_fresh())?;
         (refused.is_none_or(|refused| refused.value != access.value)).then(|| access.clone())
     }
 
     pub(super) fn put(&mut self, access: &Access) {
-        *self.0 = Some(access.clone());
+        self.0.access = Some(access.clone());
+    }
+
+    /// The refresh token that could not be written down.
+    pub(super) fn unsealed(&self) -> Option<Secret> {
+        self.0.unsealed.clone()
+    }
+
+    /// Holds a refresh token until it is written down, or none.
+    pub(super) fn set_unsealed(&mut self, token: Option<Secret>) {
+        self.0.unsealed = token;
     }
 }
 

@@ -7,13 +7,13 @@
 //!   output, by the protocol of Vector's `exec` backend: `{"version": "1.0", "secrets":
 //!   ["a"]}` and `{"a": {"value": "…", "error": null}}`.
 
-use super::Secret;
+use super::{Secret, read_all, read_all_async};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
@@ -72,7 +72,9 @@ pub(super) fn in_folder(folder: &Path, key: &str) -> Found {
 /// Everything in a file.
 pub(super) fn in_file(path: &Path) -> Result<HashMap<String, Secret>, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| told(&error))?);
+    let bytes = std::fs::File::open(path)
+        .and_then(|file| read_all(file, MOST + 1))
+        .map_err(|error| told(&error))?;
     if bytes.len() as u64 > MOST {
         return Err(told(&format!("is longer than {MOST} bytes")));
     }
@@ -117,15 +119,14 @@ pub(super) async fn from_program(
             }
             drop(input);
         };
-        let mut answer = Zeroizing::new(Vec::new());
         let reading = async {
             match output {
-                Some(output) => output.take(MOST).read_to_end(&mut answer).await,
-                None => Ok(0),
+                Some(output) => read_all_async(output, MOST).await,
+                None => Ok(Zeroizing::default()),
             }
         };
         let ((), read) = tokio::join!(asking, reading);
-        read.map_err(told)?;
+        let answer = read.map_err(told)?;
         let status = child.wait().await.map_err(told)?;
         if !status.success() {
             return Err(format!("{program}: ended with {status}"));

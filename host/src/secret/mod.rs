@@ -14,12 +14,15 @@ mod credential;
 mod reference;
 mod sealed;
 mod store;
+mod wiped;
 
 pub use backend::SecretSettings;
 pub use credential::{Consent, Credential};
 pub use reference::SecretRef;
+pub(crate) use reference::is_unresolved;
 pub use sealed::SealError;
 pub use store::{SecretError, Secrets};
+pub(crate) use wiped::{read_all, read_all_async};
 
 use std::fmt;
 use std::fs::File;

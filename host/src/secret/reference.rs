@@ -44,6 +44,12 @@ fn inside_of(text: &str) -> Option<(&str, &str)> {
     is_one.then_some((backend, key))
 }
 
+/// Whether anything in a text looks as if something else should stand there: a reference,
+/// well-formed or not, or a variable.
+pub(crate) fn is_unresolved(text: &str) -> bool {
+    text.contains("${") || text.contains(OPEN)
+}
+
 impl FromStr for SecretRef {
     type Err = NotAReference;
 

@@ -96,7 +96,7 @@ pub(crate) fn seal(
         .map_err(fail)?
         .encrypt(&nonce, payload)
         .map_err(|_| fail("cannot be sealed"))?;
-    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let aside = beside(path);
     let write = || {
         let mut file = File::options()
             .write(true)
@@ -119,6 +119,14 @@ pub(crate) fn seal(
         let _ = fs::remove_file(&aside);
         fail(&error.to_string())
     })
+}
+
+/// The name under which a file is made: of the whole name, so that `contoso.com` and
+/// `contoso.de` have one each.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    name.into()
 }
 
 /// Any text serves as key that is long enough to be random.
@@ -165,6 +173,14 @@ mod tests {
             fs::write(&path, changed).unwrap();
             open(&path, &key("k"), "contoso/app").unwrap_err();
         }
+    }
+
+    #[test]
+    fn tenants_of_like_names_are_sealed_apart() {
+        let folder = Path::new("tokens");
+        let [one, other] = ["contoso.com", "contoso.de"].map(|name| beside(&folder.join(name)));
+        assert_ne!(one, other);
+        assert_eq!(one.parent(), Some(folder));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The secrets of a process, fetched when they are needed.
 
 use super::backend::{self, Found, SecretSettings};
-use super::{Consent, Credential, SealError, Secret, SecretFileError, SecretRef, sealed};
+use super::{
+    Consent, Credential, SealError, Secret, SecretFileError, SecretRef, is_unresolved, sealed,
+};
 use crate::stamp::Stamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Keys that a program is asked for at one time.
 const AT_ONCE: usize = 1000;
@@ -37,56 +38,93 @@ pub enum SecretError {
         reference: SecretRef,
     },
     /// What was found is itself something to be replaced, and was not.
-    #[error("the secret holds ${{…}} or SECRET[…], which nothing replaced; it is not sent")]
+    #[error("the secret holds ${{ or SECRET[, which nothing replaced; it is not sent")]
     Unresolved,
+    /// Sealing it did not come to its end.
+    #[error("the refresh token could not be sealed")]
+    Interrupted,
 }
 
 /// The backends of a process. Clones share what they fetched.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    backends: Arc<HashMap<String, Backend>>,
+    backends: Arc<HashMap<String, Arc<Backend>>>,
 }
 
 struct Backend {
     settings: SecretSettings,
-    /// Keys that the configuration names: a program is asked for all of them at once.
-    named: BTreeSet<String>,
+    /// What was fetched. Looked into for a moment only: whoever asks holds `asking`, so a
+    /// program that takes its time holds up nobody whose secret is here.
     held: Mutex<Held>,
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// What was fetched: of a file until it changes, of a program until it is asked again.
 #[derive(Default)]
 struct Held {
+    /// Keys that the configuration names: a program is asked for all of them at once.
+    named: BTreeSet<String>,
     stamp: Option<Stamp>,
-    values: HashMap<String, Found>,
+    values: HashMap<String, Fetched>,
+    /// What came of the last time that asking failed as a whole.
+    failed: Option<(Instant, String)>,
+}
+
+#[derive(Clone)]
+struct Fetched {
+    found: Found,
+    at: Instant,
 }
 
 impl Secrets {
-    /// With these backends, of which the configuration names these secrets.
-    pub fn new<'c>(
-        backends: impl IntoIterator<Item = (String, SecretSettings)>,
-        named: impl IntoIterator<Item = &'c Credential>,
-    ) -> Self {
-        let mut backends: HashMap<String, Backend> = backends
-            .into_iter()
-            .map(|(name, settings)| {
-                let backend = Backend {
+    /// With these backends.
+    pub fn new(backends: impl IntoIterator<Item = (String, SecretSettings)>) -> Self {
+        Self::default().changed_to(backends)
+    }
+
+    /// With these backends in place of others. One that is the same stays, with what it
+    /// fetched: whoever has it need not let go of it.
+    #[must_use]
+    pub fn changed_to(&self, backends: impl IntoIterator<Item = (String, SecretSettings)>) -> Self {
+        let kept_or_new = |(name, settings): (String, SecretSettings)| {
+            let old = self.backends.get(&name);
+            let backend = match old.filter(|old| old.settings == settings) {
+                Some(old) => Arc::clone(old),
+                None => Arc::new(Backend {
                     settings,
-                    named: BTreeSet::new(),
                     held: Mutex::default(),
-                };
-                (name, backend)
-            })
-            .collect();
-        for credential in named.into_iter().flat_map(Credential::parts) {
-            if let Credential::ClientSecretIn(reference) = credential
-                && let Some(backend) = backends.get_mut(&reference.backend)
-            {
-                backend.named.insert(reference.key.clone());
+                    asking: tokio::sync::Mutex::default(),
+                }),
+            };
+            (name, backend)
+        };
+        Self {
+            backends: Arc::new(backends.into_iter().map(kept_or_new).collect()),
+        }
+    }
+
+    /// Takes note of the secrets that a configuration names, beside those that are known.
+    pub fn expect<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) {
+        for reference in references(named) {
+            if let Some(backend) = self.backends.get(&reference.backend) {
+                backend.held().named.insert(reference.key.clone());
             }
         }
-        Self {
-            backends: Arc::new(backends),
+    }
+
+    /// Forgets those that a configuration does not name any more.
+    pub fn forget_others<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) {
+        let named: HashSet<&SecretRef> = references(named).collect();
+        for (name, backend) in self.backends.iter() {
+            let is_named = |key: &String| {
+                let (backend, key) = (name.clone(), key.clone());
+                named.contains(&SecretRef { backend, key })
+            };
+            let mut held = backend.held();
+            held.named.retain(is_named);
+            if matches!(backend.settings, SecretSettings::Exec { .. }) {
+                held.values.retain(|key, _| is_named(key));
+            }
         }
     }
 
@@ -99,7 +137,7 @@ impl Secrets {
         match credential {
             Credential::RefreshToken(consent) => {
                 let key = self.read(&consent.key, anew).await?;
-                Ok(sealed::open(&consent.file, &key, &consent.owner)?)
+                sendable(sealed::open(&consent.file, &key, &consent.owner)?)
             }
             one => self.read(one, anew).await,
         }
@@ -111,7 +149,12 @@ impl Secrets {
     /// [`SecretError`].
     pub async fn keep(&self, consent: &Consent, token: &Secret) -> Result<(), SecretError> {
         let key = self.read(&consent.key, false).await?;
-        Ok(sealed::seal(&consent.file, &key, &consent.owner, token)?)
+        let (consent, token) = (consent.clone(), token.clone());
+        // It waits for the disk. What was begun is finished, whoever stops waiting.
+        let sealing = tokio::task::spawn_blocking(move || {
+            sealed::seal(&consent.file, &key, &consent.owner, &token)
+        });
+        Ok(sealing.await.map_err(|_| SecretError::Interrupted)??)
     }
 
     async fn read(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
@@ -122,10 +165,7 @@ impl Secrets {
             // A consent is not read from another.
             Credential::RefreshToken(_) => return Err(SecretError::Unresolved),
         };
-        if is_unresolved(secret.expose()) {
-            return Err(SecretError::Unresolved);
-        }
-        Ok(secret)
+        sendable(secret)
     }
 
     async fn fetch(&self, reference: &SecretRef, anew: bool) -> Result<Secret, SecretError> {
@@ -139,15 +179,16 @@ impl Secrets {
             })
     }
 
-    /// Whether others come from the same places.
+    /// Whether others have what this credential means from the same place.
     #[must_use]
-    pub fn is_as(&self, other: &Self) -> bool {
-        let settings = |all: &Self| -> HashMap<String, SecretSettings> {
-            let all = all.backends.iter();
-            all.map(|(name, backend)| (name.clone(), backend.settings.clone()))
-                .collect()
+    pub(crate) fn are_as(&self, other: &Self, credential: &Credential) -> bool {
+        let settings = |all: &Self, name: &str| {
+            let backend = all.backends.get(name);
+            backend.map(|backend| backend.settings.clone())
         };
-        Arc::ptr_eq(&self.backends, &other.backends) || settings(self) == settings(other)
+        references([credential]).all(|reference| {
+            settings(self, &reference.backend) == settings(other, &reference.backend)
+        })
     }
 
     /// Whether every backend that a credential names is there.
@@ -155,15 +196,13 @@ impl Secrets {
     /// # Errors
     /// [`SecretError::NoBackend`].
     pub fn check(&self, credential: &Credential) -> Result<(), SecretError> {
-        for part in credential.parts() {
-            if let Credential::ClientSecretIn(reference) = part {
-                self.backend(reference)?;
-            }
+        for reference in references([credential]) {
+            self.backend(reference)?;
         }
         Ok(())
     }
 
-    fn backend(&self, reference: &SecretRef) -> Result<&Backend, SecretError> {
+    fn backend(&self, reference: &SecretRef) -> Result<&Arc<Backend>, SecretError> {
         self.backends
             .get(&reference.backend)
             .ok_or_else(|| SecretError::NoBackend {
@@ -184,20 +223,38 @@ impl Backend {
         }
     }
 
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn in_file(&self, path: PathBuf, key: &str) -> Found {
-        let mut held = self.held.lock().await;
-        let stamp = Stamp::of(&path);
-        if stamp.is_none() || held.stamp != stamp {
-            let read = tokio::task::spawn_blocking(move || backend::in_file(&path)).await;
-            let values = read.map_err(|error| error.to_string())??;
-            held.values = values
-                .into_iter()
-                .map(|(key, value)| (key, Ok(value)))
-                .collect();
-            held.stamp = stamp;
+        let in_time = |held: &Held| {
+            let stamp = Stamp::of(&path);
+            (stamp.is_some() && held.stamp == stamp).then(|| held.in_file(key))
+        };
+        if let Some(found) = in_time(&self.held()) {
+            return found;
         }
-        let found = held.values.get(key).cloned();
-        found.unwrap_or_else(|| Err("the file has no such member".to_owned()))
+        let _asking = self.asking.lock().await;
+        if let Some(found) = in_time(&self.held()) {
+            return found;
+        }
+        let (stamp, at) = (Stamp::of(&path), Instant::now());
+        let read = tokio::task::spawn_blocking(move || backend::in_file(&path)).await;
+        let values = read.map_err(|error| error.to_string())??;
+        let fetched = |(key, value)| {
+            (
+                key,
+                Fetched {
+                    found: Ok(value),
+                    at,
+                },
+            )
+        };
+        let mut held = self.held();
+        held.values = values.into_iter().map(fetched).collect();
+        held.stamp = stamp;
+        held.in_file(key)
     }
 
     async fn ask_program(
@@ -207,35 +264,83 @@ impl Backend {
         key: &str,
         anew: bool,
     ) -> Found {
-        let mut held = self.held.lock().await;
-        if let Some(Ok(secret)) = held.values.get(key)
-            && !anew
-        {
-            return Ok(secret.clone());
+        if !anew && let Some(secret) = self.held().secret(key) {
+            return Ok(secret);
         }
-        // What others will need comes with it: ten thousand tenants are not ten thousand
-        // programs.
-        let unknown = |other: &&String| *other != key && !held.values.contains_key(*other);
-        let mut keys = vec![key];
-        if !anew {
-            let more = self.named.iter().filter(unknown).take(AT_ONCE - 1);
-            keys.extend(more.map(String::as_str));
-        }
-        let found = backend::from_program(command, timeout, &keys).await?;
-        let asked = found
-            .into_iter()
-            .filter(|(name, _)| keys.contains(&name.as_str()));
-        let asked: Vec<_> = asked.collect();
-        held.values.extend(asked);
-        let found = held.values.get(key).cloned();
+        let waits_since = Instant::now();
+        let _asking = self.asking.lock().await;
+        let keys = {
+            let held = self.held();
+            // Others asked meanwhile, and their answer is new enough.
+            if let Some(found) = held.since(key, waits_since) {
+                return found;
+            }
+            if !anew && let Some(secret) = held.secret(key) {
+                return Ok(secret);
+            }
+            // What others will need comes with it: ten thousand tenants are not ten
+            // thousand programs.
+            let mut keys = vec![key.to_owned()];
+            if !anew {
+                let is_unknown =
+                    |other: &&String| *other != key && !held.values.contains_key(*other);
+                let more = held.named.iter().filter(is_unknown);
+                keys.extend(more.take(AT_ONCE - 1).cloned());
+            }
+            keys
+        };
+        let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let answer = backend::from_program(command, timeout, &asked).await;
+        let (mut held, at) = (self.held(), Instant::now());
+        let answer = answer.inspect_err(|words| held.failed = Some((at, words.clone())))?;
+        let is_asked = |(name, _): &(String, Found)| keys.contains(name);
+        let fetched = |(name, found)| (name, Fetched { found, at });
+        held.values
+            .extend(answer.into_iter().filter(is_asked).map(fetched));
+        let found = held.since(key, at);
         found.unwrap_or_else(|| Err("the program did not name it".to_owned()))
     }
 }
 
-/// Whether something that stands for something else was left in a secret.
-fn is_unresolved(text: &str) -> bool {
-    let variable = text.split("${").skip(1).any(|after| after.contains('}'));
-    variable || SecretRef::stands_in(text)
+impl Held {
+    fn in_file(&self, key: &str) -> Found {
+        let fetched = self.values.get(key).map(|fetched| fetched.found.clone());
+        fetched.unwrap_or_else(|| Err("the file has no such member".to_owned()))
+    }
+
+    fn secret(&self, key: &str) -> Option<Secret> {
+        self.values.get(key)?.found.clone().ok()
+    }
+
+    /// What came of asking for a key after `since`.
+    fn since(&self, key: &str, since: Instant) -> Option<Found> {
+        let failed = self.failed.as_ref().filter(|(at, _)| *at >= since);
+        let fetched = self.values.get(key).filter(|fetched| fetched.at >= since);
+        match (fetched, failed) {
+            (Some(fetched), _) => Some(fetched.found.clone()),
+            (None, Some((_, words))) => Some(Err(words.clone())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Where the secrets of some credentials are, of those that are in a backend.
+fn references<'c>(
+    of: impl IntoIterator<Item = &'c Credential>,
+) -> impl Iterator<Item = &'c SecretRef> {
+    let parts = of.into_iter().flat_map(Credential::parts);
+    parts.filter_map(|part| match part {
+        Credential::ClientSecretIn(reference) => Some(reference),
+        _ => None,
+    })
+}
+
+/// A secret, unless something that stands for something else was left in it.
+fn sendable(secret: Secret) -> Result<Secret, SecretError> {
+    if is_unresolved(secret.expose()) {
+        return Err(SecretError::Unresolved);
+    }
+    Ok(secret)
 }
 
 #[cfg(test)]
@@ -253,10 +358,9 @@ mod tests {
                 })
             })
             .collect();
-        (
-            Secrets::new([("vault".to_owned(), settings)], &named),
-            named,
-        )
+        let secrets = Secrets::new([("vault".to_owned(), settings)]);
+        secrets.expect(&named);
+        (secrets, named)
     }
 
     async fn values(secrets: &Secrets, of: &[Credential]) -> Vec<Result<String, String>> {
@@ -358,5 +462,101 @@ mod tests {
         let stray = Credential::ClientSecretIn("SECRET[other.a]".parse().unwrap());
         let error = secrets.of(&stray, false).await.unwrap_err().to_string();
         assert!(error.contains("add [secret.other]"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_secret_holds_up_nobody_whose_secret_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let slow = folder.path().join("slow");
+        let script = format!(
+            "test -e {0} && sleep 60; echo '{{\"a\":{{\"value\":\"one\"}},\"b\":{{\"value\":\"two\"}}}}'",
+            slow.display()
+        );
+        let (secrets, named) = secrets(exec(&script, Duration::from_secs(20)), &["a", "b"]);
+        values(&secrets, &named).await;
+        std::fs::write(&slow, "").unwrap();
+        let refused = secrets.of(&named[0], true);
+        let other = async {
+            // By now the program is being asked.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            secrets.of(&named[1], false).await.unwrap()
+        };
+        tokio::select! {
+            other = other => assert_eq!(other.expose(), "two"),
+            _ = refused => panic!("the known one waits for the program"),
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_a_program_share_its_answer_and_its_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        for answer in ["'{\"a\":{\"value\":\"one\"}}'", "no; exit 1"] {
+            std::fs::write(&log, "").unwrap();
+            let script = format!(
+                "cat > /dev/null; echo x >> {}; sleep 0.3; echo {answer}",
+                log.display()
+            );
+            let (secrets, named) = secrets(exec(&script, Duration::from_secs(20)), &["a"]);
+            let ask = || secrets.of(&named[0], true);
+            let (one, other, third) = tokio::join!(ask(), ask(), ask());
+            assert!(one.is_ok() == other.is_ok() && other.is_ok() == third.is_ok());
+            let asked = std::fs::read_to_string(&log).unwrap();
+            assert_eq!(asked.lines().count(), 1, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_stays_keeps_what_it_fetched_and_forgets_what_nobody_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "cat > /dev/null; echo x >> {0}/log; echo '{{\"a\":{{\"value\":\"one\"}},\"b\":{{\"value\":\"two\"}}}}'",
+            folder.path().display()
+        );
+        let settings = exec(&script, Duration::from_secs(20));
+        let (old, named) = secrets(settings.clone(), &["a", "b"]);
+        values(&old, &named).await;
+        let both = [
+            ("vault".to_owned(), settings),
+            ("other".to_owned(), SecretSettings::Env),
+        ];
+        let new = old.changed_to(both.clone());
+        assert!(Arc::ptr_eq(&old.backends["vault"], &new.backends["vault"]));
+        assert!(new.are_as(&old, &named[0]));
+        values(&new, &named).await;
+        new.forget_others(&named[..1]);
+        assert_eq!(old.backends["vault"].held().values.len(), 1);
+        assert_eq!(old.backends["vault"].held().named.len(), 1);
+        let asked = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(asked.lines().count(), 1);
+        let changed = new.changed_to([("vault".to_owned(), SecretSettings::Env)]);
+        assert!(!changed.are_as(&new, &named[0]));
+    }
+
+    #[tokio::test]
+    async fn nothing_that_looks_unresolved_is_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SecretSettings::Directory {
+            path: folder.path().to_owned(),
+        };
+        let (secrets, named) = secrets(settings, &["a"]);
+        let file = folder.path().join("a");
+        for text in [
+            "SECRET[vault.team/contoso]",
+            "SECRET[vault]",
+            "SECRET[vault.a ",
+            "x${A}",
+            "${A",
+        ] {
+            std::fs::write(&file, text).unwrap();
+            for credential in [
+                named[0].clone(),
+                Credential::ClientSecretFile(file.clone()),
+                Credential::ClientSecret(Secret::new(text.to_owned())),
+            ] {
+                let found = secrets.of(&credential, false).await;
+                assert!(matches!(found, Err(SecretError::Unresolved)), "{text}");
+            }
+        }
     }
 }

@@ -180,8 +180,43 @@ fn each_mistake_in_a_source_is_told_by_line_key_and_remedy() {
             "until = \"SECRET[vault.contoso]\"\n",
             "w.toml:7: sources.contoso.until: refers to a secret backend; that may stand in client_secret and refresh_token_key only",
         ),
+        (
+            "options.client_secret = \"SECRET[vault.contoso]\"\n",
+            "w.toml:7: sources.contoso.options.client_secret: refers to a secret backend; that may stand in client_secret and refresh_token_key only",
+        ),
+        (
+            "machine_groups = [\"SECRET[vault.team/a]\"]\n",
+            "w.toml:7: sources.contoso.machine_groups[0]: holds SECRET[ or ${ that nothing replaces, so it would be sent as it stands; remove it",
+        ),
+        (
+            "options.key = \"$${A}\"\n",
+            "w.toml:7: sources.contoso.options.key: holds SECRET[ or ${ that nothing replaces, so it would be sent as it stands; remove it",
+        ),
     ] {
         assert_eq!(said(more), want);
+    }
+}
+
+#[test]
+fn what_is_like_a_reference_and_none_is_no_secret() {
+    for written in [
+        "SECRET[vault.team/contoso]",
+        "SECRET[vault]",
+        "SECRET[vault.a ",
+        "${LIKE_ONE}",
+        "$${NONE}",
+    ] {
+        let text = source().replace("${SECRET}", written);
+        let env = |name: &str| (name == "LIKE_ONE").then(|| "xSECRET[vault.a]".to_owned());
+        let refused = Document::parse(&text, Format::Toml, Path::new("w.toml"))
+            .and_then(|document| document.decode(&env))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            refused,
+            "w.toml:6: sources.contoso.client_secret: holds SECRET[ or ${ that nothing replaces; write SECRET[backend.key] and nothing else: letters, digits, _, - and . in the key",
+            "{written}"
+        );
     }
 }
 

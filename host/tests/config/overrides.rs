@@ -51,6 +51,25 @@ fn a_flag_goes_over_the_file_and_is_named_when_it_is_wrong() {
 }
 
 #[test]
+fn a_flag_that_nothing_replaces_is_refused() {
+    for (key, text, flag) in [
+        ("client_secret", "SECRET[vault]", "WATCHBELL_CLIENT_SECRET"),
+        ("client_secret", "${A}", "WATCHBELL_CLIENT_SECRET"),
+        (
+            "device_created_machine_tags",
+            "${A}",
+            "--device-created-machine-tags",
+        ),
+    ] {
+        let refused = with(&[(key, Value::text(text), flag)]).unwrap_err();
+        assert!(
+            refused.starts_with(flag) && refused.contains("that nothing replaces"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn a_flag_removes_what_it_excludes_from_the_file_but_not_another_flag() {
     let url = || Value::text("http://127.0.0.1:9");
     let source = with(&[
@@ -85,7 +104,7 @@ fn a_flag_removes_what_it_excludes_from_the_file_but_not_another_flag() {
 #[test]
 fn a_flag_stands_in_for_a_variable_that_is_not_set_and_is_taken_as_it_is() {
     let mut document = document();
-    let secret = "pa$$word${X}";
+    let secret = "pa$$word$X";
     document
         .override_source(
             "a",

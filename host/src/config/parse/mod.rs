@@ -13,7 +13,6 @@ mod toml;
 mod yaml;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -21,6 +20,7 @@ use zeroize::Zeroizing;
 use super::at::At;
 use super::error::{ConfigError, Problem, Problems};
 use super::tree::{Node, Table, Value};
+use crate::secret::read_all;
 
 /// The largest file that is read: room for 10,000 tenants of 1,600 bytes each.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -73,9 +73,8 @@ pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
         path: path.to_owned(),
         reason: reason.to_owned(),
     };
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+    let bytes = File::open(path)
+        .and_then(|file| read_all(file, MAX_FILE_BYTES + 1))
         .map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,

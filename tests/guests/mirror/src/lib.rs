@@ -1,8 +1,10 @@
 //! A source that shows whatever it can see.
 //!
-//! `authenticate` hands out a token of its own making. `poll` sends one request and
+//! `authenticate` hands out a token of its own making, or with the option `tell` says all
+//! that it was told. `poll` sends one request and
 //! returns one alert whose JSON tells all that crossed into its instance: the config,
-//! the answer's headers and body, and whether it could set Authorization itself.
+//! the answer's headers and body, and whether it could set Authorization itself. A refused
+//! token is an error of the contract that tells the same.
 
 #[allow(
     missing_docs,
@@ -22,7 +24,9 @@ mod bindings {
     });
 }
 
-use bindings::exports::watchbell::detections::source::{Config, Error, Guest, Token};
+use bindings::exports::watchbell::detections::source::{
+    Config, Error, Failure, Guest, Refusal, Stage, Token,
+};
 use bindings::wasi::http::outgoing_handler;
 use bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingRequest, Scheme};
 use bindings::watchbell::detections::types::{Alert, Severity};
@@ -34,7 +38,20 @@ const TOKEN: &str = "MARKED.mirror.token";
 struct Mirror;
 
 impl Guest for Mirror {
-    fn authenticate(_: Config) -> Result<Token, Error> {
+    fn authenticate(config: Config) -> Result<Token, Error> {
+        let tell = config.options.iter().find(|(name, _)| name == "tell");
+        let told = || format!("{:?}", config.credentials);
+        match tell.map(|(_, how)| how.as_str()) {
+            Some("other") => return Err(Error::Other(told())),
+            Some("refusal") => return Err(Error::Unauthorized(refusal(Stage::Token, told()))),
+            Some(_) => {
+                return Err(Error::Denied(Failure {
+                    stage: Stage::Token,
+                    message: told(),
+                }));
+            }
+            None => {}
+        }
         Ok(Token {
             value: TOKEN.to_owned(),
             expires_in: Some(3600),
@@ -48,13 +65,20 @@ impl Guest for Mirror {
         let forged = headers
             .append("Authorization", b"Bearer forged")
             .map_err(|error| format!("{error:?}"));
-        let (answer, body) = ask(&config, headers).map_err(Error::Other)?;
+        let (status, answer, body) = ask(&config, headers).map_err(Error::Other)?;
         let seen = json!({
             "config": format!("{config:?}"),
             "forged": format!("{forged:?}"),
+            "status": status,
             "headers": answer,
             "body": body,
         });
+        if status == 401 {
+            return Err(Error::Unauthorized(refusal(
+                Stage::Detections,
+                seen.to_string(),
+            )));
+        }
         Ok(vec![Alert {
             id: "mirror".to_owned(),
             alert_id: None,
@@ -67,8 +91,21 @@ impl Guest for Mirror {
     }
 }
 
-/// GETs the detections; every header and the whole body of the answer.
-fn ask(config: &Config, headers: Fields) -> Result<(Vec<(String, String)>, String), String> {
+fn refusal(stage: Stage, message: String) -> Refusal {
+    Refusal {
+        stage,
+        status: 401,
+        code: None,
+        message: Some(message),
+        request_id: None,
+        retry_after: None,
+    }
+}
+
+type Answer = (u16, Vec<(String, String)>, String);
+
+/// GETs the detections; every header and as much of the body as there is.
+fn ask(config: &Config, headers: Fields) -> Result<Answer, String> {
     let words = |error: &dyn std::fmt::Debug| format!("{error:?}");
     let authority = config.endpoint.trim_start_matches("http://");
     let request = OutgoingRequest::new(headers);
@@ -86,6 +123,7 @@ fn ask(config: &Config, headers: Fields) -> Result<(Vec<(String, String)>, Strin
         .and_then(Result::ok)
         .ok_or("no answer")?
         .map_err(|e| words(&e))?;
+    let answer_status = answer.status();
     let headers = answer
         .headers()
         .entries()
@@ -100,7 +138,8 @@ fn ask(config: &Config, headers: Fields) -> Result<(Vec<(String, String)>, Strin
     while let Ok(chunk) = stream.0.blocking_read(1 << 16) {
         read.extend(chunk);
     }
-    Ok((headers, String::from_utf8_lossy(&read).into_owned()))
+    let body = String::from_utf8_lossy(&read).into_owned();
+    Ok((answer_status, headers, body))
 }
 
 #[cfg(target_arch = "wasm32")]

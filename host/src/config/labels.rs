@@ -1,0 +1,92 @@
+//! What tenants are called downstream: a name must mean one tenant wherever it is read.
+//!
+//! The same name in two sources is right when both are of one tenant: its alerts of two
+//! services, say. Of two tenants it would put the alerts of one under the other's name, in
+//! the same file too where the path holds it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::names::Name;
+use super::report::Report;
+use super::sections::{Config, Kind};
+use super::sink::Target;
+use super::source::Source;
+use super::tenants;
+
+/// What the tenants are called that lead to `inputs`.
+pub(super) fn leading_to<'c>(
+    config: &'c Config,
+    inputs: &'c [Name],
+) -> impl Iterator<Item = &'c str> {
+    feeds(config, inputs).map(|(_, source)| source.tenant.as_str())
+}
+
+/// Refuses a name that means two tenants in one place.
+pub(super) fn check(config: &Config, report: &mut Report<'_>) {
+    let (consoles, files): (Vec<_>, Vec<_>) = config
+        .sinks
+        .values()
+        .partition(|sink| sink.target == Target::Console);
+    // What is printed is one place.
+    let printed: Vec<Name> = consoles
+        .into_iter()
+        .flat_map(|sink| sink.inputs.iter().cloned())
+        .collect();
+    let mut told = HashSet::new();
+    let places = files.into_iter().map(|sink| &sink.inputs);
+    for inputs in places.chain([&printed]) {
+        let mut called: HashMap<&str, (&Name, &Source)> = HashMap::new();
+        let mut owners: HashMap<&str, (&Name, &Source)> = HashMap::new();
+        for (name, source) in feeds(config, inputs) {
+            owners
+                .entry(source.tenant_id.as_str())
+                .or_insert((name, source));
+            let (other, first) = *called.entry(&source.tenant).or_insert((name, source));
+            if first.tenant_id != source.tenant_id && told.insert((name, &source.tenant)) {
+                let words = format!(
+                    "calls two tenants {}: {} here and {} in the source {other}, and both lead to one sink; give each a name of its own",
+                    source.tenant, source.tenant_id, first.tenant_id
+                );
+                report.error(&place(name), words);
+            }
+        }
+        for (name, source) in feeds(config, inputs) {
+            let label = source.tenant.to_ascii_lowercase();
+            if let Some((other, owner)) = owners.get(label.as_str())
+                && owner.tenant_id != source.tenant_id
+                && told.insert((name, &source.tenant))
+            {
+                let words = format!(
+                    "calls {} by the id of another tenant, {label}, which is in the source {other}; give it a name of its own",
+                    source.tenant_id
+                );
+                report.error(&place(name), words);
+            }
+        }
+    }
+}
+
+fn place(source: &Name) -> super::path::KeyPath {
+    Kind::Source.path().key(source.as_str()).key(tenants::KEY)
+}
+
+/// Every tenant of every source that leads to `inputs`, each source once.
+fn feeds<'c>(
+    config: &'c Config,
+    inputs: &'c [Name],
+) -> impl Iterator<Item = (&'c Name, &'c Source)> {
+    let (mut met, mut found) = (HashSet::new(), Vec::new());
+    let mut work: Vec<&Name> = inputs.iter().rev().collect();
+    while let Some(input) = work.pop() {
+        if !met.insert(input) {
+            continue;
+        }
+        if let Some(transform) = config.transforms.get(input) {
+            work.extend(transform.inputs.iter().rev());
+        }
+        if let Some((name, tenants)) = config.sources.get_key_value(input) {
+            found.extend(tenants.iter().map(|source| (name, &**source)));
+        }
+    }
+    found.into_iter()
+}
