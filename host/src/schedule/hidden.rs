@@ -13,7 +13,7 @@ const STARS: &str = "***";
 
 /// The same error without `secrets`.
 pub(super) fn error(mut error: Error, secrets: &[&Secret]) -> Error {
-    let hide = |text: &mut String| *text = hidden(text, secrets);
+    let hide = |words: &mut String| *words = text(words, secrets);
     match &mut error {
         Error::InvalidConfig(fault) => {
             hide(&mut fault.field);
@@ -48,20 +48,20 @@ pub(super) fn error(mut error: Error, secrets: &[&Secret]) -> Error {
 /// The same for a call that did not come to its end.
 pub(super) fn call(error: CallError, secrets: &[&Secret]) -> CallError {
     match error {
-        CallError::Trap(words) => CallError::Trap(hidden(&words, secrets)),
-        CallError::Contract(words) => CallError::Contract(hidden(&words, secrets)),
+        CallError::Trap(words) => CallError::Trap(text(&words, secrets)),
+        CallError::Contract(words) => CallError::Contract(text(&words, secrets)),
         other => other,
     }
 }
 
 /// Whether a text shows one of them.
-pub(super) fn shows(text: &str, secrets: &[&Secret]) -> bool {
-    hidden(text, secrets) != text
+pub(super) fn shows(words: &str, secrets: &[&Secret]) -> bool {
+    text(words, secrets) != words
 }
 
 /// As it is, or as a form or URL has it, in capitals or not.
-fn hidden(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
+pub(super) fn text(words: &str, secrets: &[&Secret]) -> String {
+    let mut text = words.to_owned();
     for secret in secrets {
         let secret = secret.expose();
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -103,7 +103,7 @@ mod tests {
             ("secret=aB%7e9%2f%2bx&", "secret=***&"),
             ("nothing of it", "nothing of it"),
         ] {
-            assert_eq!(hidden(said, &shown), want);
+            assert_eq!(text(said, &shown), want);
         }
         assert!(shows("https://AB~9/+X.example", &shown) && !shows("aB~9", &shown));
     }

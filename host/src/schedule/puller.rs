@@ -311,7 +311,7 @@ impl Puller {
             .source
             .authenticate(&config.0, session.clone(), &self.limits(room))
             .await;
-        self.say_denied(&session);
+        self.say_denied(&session, &shown);
         let answer = answer.map_err(|error| hidden::call(error, &shown))?;
         let mut token = answer.map_err(|error| {
             let (error, cause) = (hidden::error(error, &shown), cause(&session));
@@ -378,7 +378,7 @@ impl Puller {
                 &self.limits(room),
             )
             .await;
-        self.say_denied(&session);
+        self.say_denied(&session, &[]);
         let outcome = match answer {
             Ok(answer) => self
                 .without_tenant(&answer)
@@ -415,8 +415,9 @@ impl Puller {
         }
     }
 
-    /// Says what the component asked for and the policy denied, which it need not tell.
-    fn say_denied(&self, session: &Session) {
+    /// Says what the component asked for and the policy denied, which it need not tell; the
+    /// secrets that it was shown are taken out, since a name may hold one.
+    fn say_denied(&self, session: &Session, shown: &[&Secret]) {
         let exchanges = session.exchanges();
         let denied = exchanges
             .iter()
@@ -429,6 +430,7 @@ impl Puller {
             return;
         };
         let words = format!("the component asked for {url}: {why}; {count} such in this call");
+        let words = hidden::text(&words, shown);
         let mut trouble = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever it asks for next time, it is the same trouble.
         if let Some(say) = trouble.met_kind("denied", &words) {

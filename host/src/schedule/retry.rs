@@ -62,7 +62,9 @@ impl Verdict {
             },
             PullError::Component(CallError::Limit { limit, .. }) => match limit {
                 Limit::Cpu | Limit::Wall => Self::TooSlow,
-                _ => Self::TooLarge,
+                Limit::Memory | Limit::Transfer | Limit::Count => Self::TooLarge,
+                // No narrower window needs fewer of these.
+                _ => Self::Mend,
             },
             // A backend that is being written to, mounted or restarted is back in a moment.
             PullError::Secret(SecretError::Backend { .. } | SecretError::File(_)) => {
