@@ -41,6 +41,18 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// An earlier version wrote it, and it is only looked at.
+    #[error(
+        "{}: written by an earlier version (schema {found}; this one has {known}); `watchbell run` brings it up to date", file.display()
+    )]
+    Older {
+        /// The file.
+        file: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// It is no ledger, or is not whole.
     #[error(
         "{}: damaged, or no ledger: {reason}; restore it from a backup, or move it away to begin anew at `since` (detections that were delivered before come again)", file.display()

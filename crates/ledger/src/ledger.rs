@@ -126,6 +126,13 @@ pub trait Ledger: Send + Sync {
         state: Option<Vec<u8>>,
     ) -> Result<(), Error>;
 
+    /// Bytes on the disk that are its own and hold nothing any more: what it keeps next
+    /// goes there before it grows.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn spare(&self) -> Result<u64, Error>;
+
     /// What is in quarantine, of one feed or of all.
     ///
     /// # Errors

@@ -202,6 +202,15 @@ impl Ledger for Sqlite {
         })
     }
 
+    fn spare(&self) -> Result<u64, Error> {
+        let connection = self.read();
+        let number = |name| {
+            let number = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))?;
+            Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
+        };
+        Ok(number("freelist_count")?.saturating_mul(number("page_size")?))
+    }
+
     fn quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {
         quarantine::list(&self.read(), feed)
     }
