@@ -14,6 +14,7 @@ mod program {
     mod crash;
     mod fairness;
     mod mistakes;
+    mod modes;
     mod orders;
     mod plugins;
     mod poison;

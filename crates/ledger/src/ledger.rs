@@ -133,6 +133,13 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done, and the same may be offered again.
     fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error>;
 
+    /// Bytes on the disk that are its own and hold nothing any more: what it keeps next
+    /// goes there before it grows.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn spare(&self) -> Result<u64, Error>;
+
     /// What is in quarantine, of one feed or of all.
     ///
     /// # Errors

@@ -378,6 +378,9 @@ impl Lane {
                     .acknowledge(&reader, part, last, state)
                     .map_err(RouteError::from)
             });
+            if done.is_ok() && batch.events > 0 {
+                sink.settled();
+            }
             let position = if done.is_ok() { last } else { position };
             (Place { sink, position }, notices, done)
         };

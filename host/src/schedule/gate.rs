@@ -40,14 +40,18 @@ pub enum Closed {
         most: u64,
     },
     /// The disk is nearly full.
-    #[error("{}: {free} bytes are free (min_free is {least}); polling pauses until there is room", folder.display())]
+    #[error("{}: {free} bytes are free, and {spare} within the ledger (min_free is {least}, of it {floor} outside the ledger); polling pauses until there is room", folder.display())]
     Disk {
         /// The ledger's folder.
         folder: PathBuf,
         /// What is free.
         free: u64,
-        /// What must be.
+        /// What is free within the ledger, which keeps what it once took of the disk.
+        spare: u64,
+        /// What must be, both together.
         least: u64,
+        /// What must be outside the ledger.
+        floor: u64,
     },
     /// The disk cannot be asked.
     #[error("{}: {source}", folder.display())]
@@ -78,6 +82,10 @@ struct Seen {
     backlogs: HashMap<String, (Instant, u64)>,
     free: Option<(Instant, u64)>,
 }
+
+/// One part in so many of `min_free` must be on the disk itself, where the ledger's log of
+/// what is being committed is: of the 256 MiB by default 64, the most that it keeps.
+const FLOOR: u64 = 4;
 
 /// How long something that is far from its bound counts as seen.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -142,14 +150,20 @@ impl Gate {
         }
         drop(bounds);
         let free = self.free()?;
-        if free < self.min_free {
-            return Err(Closed::Disk {
-                folder: self.folder.clone(),
-                free,
-                least: self.min_free,
-            });
+        if free >= self.min_free {
+            return Ok(());
         }
-        Ok(())
+        let (spare, floor) = (self.ledger.spare()?, self.min_free / FLOOR);
+        if free >= floor && free.saturating_add(spare) >= self.min_free {
+            return Ok(());
+        }
+        Err(Closed::Disk {
+            folder: self.folder.clone(),
+            free,
+            spare,
+            least: self.min_free,
+            floor,
+        })
     }
 }
 
@@ -204,3 +218,6 @@ impl Closed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub enum Sink {
     /// Standard output. At least once: a batch may be printed again after a failure.
     Console(Console),
     /// A file. Exactly once.
-    File(File),
+    File(Box<File>),
 }
 
 impl Sink {
@@ -60,12 +60,13 @@ impl Sink {
     #[must_use]
     pub fn file(settings: Settings, state: Option<&[u8]>) -> Self {
         let place = state.and_then(|state| serde_json::from_slice(state).ok());
-        Self::File(File::new(settings, place))
+        Self::File(Box::new(File::new(settings, place)))
     }
 
     /// Writes a batch, and returns once it is where it belongs: for a file, on disk.
     /// What is returned, and what `record` is called with before, is for the ledger to
-    /// keep and for [`Sink::file`] to be given after a start.
+    /// keep and for [`Sink::file`] to be given after a start. Once the ledger has it,
+    /// [`Sink::settled`] is called.
     ///
     /// # Errors
     /// [`SinkError`]; the batch may be offered again.
@@ -89,6 +90,15 @@ impl Sink {
                     source,
                 })
             }
+        }
+    }
+
+    /// What the last delivery returned is in the ledger, with the batch acknowledged. If
+    /// that fails, the same batch is offered again, and a file does not get it twice.
+    pub fn settled(&mut self) {
+        match self {
+            Self::Console(_) => {}
+            Self::File(file) => file.settled(),
         }
     }
 

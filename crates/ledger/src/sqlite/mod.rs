@@ -59,7 +59,6 @@ impl Sqlite {
         let file = open::file(folder);
         let connection = open::reading(&file)?;
         open::check(&connection, &file)?;
-        open::is_of_today(&connection, &file)?;
         Ok(Self {
             writer: None,
             reading: Mutex::new(connection),
@@ -207,6 +206,15 @@ impl Ledger for Sqlite {
     fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error> {
         let reader = reader.to_owned();
         self.write(move |connection| held::put(connection, &reader, &held, at))
+    }
+
+    fn spare(&self) -> Result<u64, Error> {
+        let connection = self.read();
+        let number = |name| {
+            let number = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))?;
+            Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
+        };
+        Ok(number("freelist_count")?.saturating_mul(number("page_size")?))
     }
 
     fn quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {

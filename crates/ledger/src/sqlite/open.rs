@@ -1,7 +1,8 @@
 //! Opening the file: only ours, only whole, only once.
 //!
 //! A ledger that cannot be trusted is refused with what to do, and never made anew in
-//! silence: that would deliver everything again, or nothing.
+//! silence: that would deliver everything again, or nothing. So it is made under another
+//! name and given its own once it is whole: whatever has that name is a ledger, or damage.
 
 use crate::OpenError;
 use rusqlite::{Connection, OpenFlags};
@@ -83,25 +84,15 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
 
 /// The connection that writes. The file is made if it is missing.
 pub(super) fn writing(file: &Path) -> Result<Connection, OpenError> {
-    let is_new = match private().open(file).and_then(|file| file.metadata()) {
-        Ok(about) => about.len() == 0,
-        Err(source) => {
-            return Err(OpenError::Io {
-                path: file.to_owned(),
-                source,
-            });
-        }
-    };
+    match is_there(file) {
+        Err(OpenError::Missing { .. }) => make(file)?,
+        other => other?,
+    }
     let damaged = |error: rusqlite::Error| damaged(file, error);
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
     connection.busy_timeout(BUSY).map_err(damaged)?;
-    if is_new {
-        connection
-            .pragma_update(None, "application_id", APPLICATION)
-            .map_err(damaged)?;
-    }
-    check(&connection, file)?;
+    let version = whole(&connection, file)?;
     for (name, value) in [
         ("journal_mode", "wal"),
         ("synchronous", "full"),
@@ -117,31 +108,68 @@ pub(super) fn writing(file: &Path) -> Result<Connection, OpenError> {
             Err(error) => return Err(damaged(error)),
         }
     }
-    migrate(&connection, file)?;
+    migrate(&connection, file, version)?;
     Ok(connection)
+}
+
+/// An empty ledger, under its name only when it is whole. The caller holds the lock.
+fn make(file: &Path) -> Result<(), OpenError> {
+    let told = |source| OpenError::Io {
+        path: file.to_owned(),
+        source,
+    };
+    let beside = |end| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let new = beside(".new");
+    // One that was begun and not finished; and what belongs to a ledger that was moved
+    // away would be taken for a part of this one.
+    for rest in [".new", ".new-journal", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(beside(rest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
+            _ => {}
+        }
+    }
+    let made = private().open(&new).map_err(told)?;
+    let damaged = |error| damaged(&new, error);
+    let connection =
+        Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
+    connection
+        .pragma_update(None, "application_id", APPLICATION)
+        .map_err(damaged)?;
+    migrate(&connection, &new, 0)?;
+    connection.close().map_err(|(_, error)| damaged(error))?;
+    made.sync_all().map_err(told)?;
+    fs::rename(&new, file).map_err(told)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(told)
+}
+
+/// Whether something is there that may be a ledger.
+fn is_there(file: &Path) -> Result<(), OpenError> {
+    match fs::metadata(file) {
+        Ok(about) if about.len() > 0 => Ok(()),
+        Ok(_) => Err(OpenError::Damaged {
+            file: file.to_owned(),
+            reason: "it is empty".to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing {
+            file: file.to_owned(),
+        }),
+        Err(source) => Err(OpenError::Io {
+            path: file.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// A connection that reads beside whoever writes.
 pub(super) fn reading(file: &Path) -> Result<Connection, OpenError> {
-    match fs::metadata(file) {
-        Ok(about) if about.len() > 0 => {}
-        Ok(_) => {
-            return Err(OpenError::Missing {
-                file: file.to_owned(),
-            });
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(OpenError::Missing {
-                file: file.to_owned(),
-            });
-        }
-        Err(source) => {
-            return Err(OpenError::Io {
-                path: file.to_owned(),
-                source,
-            });
-        }
-    }
+    is_there(file)?;
     let damaged = |error| damaged(file, error);
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
@@ -152,8 +180,21 @@ pub(super) fn reading(file: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Whose file it is, which version, and whether it is whole.
+/// As [`whole`], and of the version that is known here.
 pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let (found, known) = (whole(connection, file)?, known());
+    if found < known {
+        return Err(OpenError::Older {
+            file: file.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
+/// Whose file it is, and whether it is whole. Returns its version.
+fn whole(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
     let told = |error| damaged(file, error);
     let number = |name| {
         connection
@@ -179,7 +220,7 @@ pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenErro
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(told)?;
     if verdict == "ok" {
-        Ok(())
+        Ok(found)
     } else {
         Err(wrong(verdict))
     }
@@ -189,9 +230,9 @@ fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// All steps at once: whoever looks meanwhile sees the file before or after them.
-fn migrate(connection: &Connection, file: &Path) -> Result<(), OpenError> {
-    let done = version(connection, file)?;
+/// Brings a file of the version `done` up to date, all steps at once: whoever looks
+/// meanwhile sees the file before or after them.
+fn migrate(connection: &Connection, file: &Path, done: i64) -> Result<(), OpenError> {
     let steps: Vec<&str> = (1..)
         .zip(MIGRATIONS)
         .filter(|(version, _)| *version > done)
@@ -204,22 +245,6 @@ fn migrate(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     let all = format!("BEGIN IMMEDIATE; {steps}; PRAGMA user_version = {known}; COMMIT");
     connection
         .execute_batch(&all)
-        .map_err(|error| damaged(file, error))
-}
-
-/// Refuses a file that is not brought up to date, which only who writes it may do.
-pub(super) fn is_of_today(connection: &Connection, file: &Path) -> Result<(), OpenError> {
-    let file = file.to_owned();
-    match (version(connection, &file)?, known()) {
-        (0, _) => Err(OpenError::Missing { file }),
-        (found, known) if found < known => Err(OpenError::Older { file, found, known }),
-        _ => Ok(()),
-    }
-}
-
-fn version(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
-    connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| damaged(file, error))
 }
 

@@ -2,7 +2,9 @@
 //!
 //! What waits for the disk is one fdatasync for each transaction, so whatever has queued
 //! up meanwhile goes into the next one together. Each piece of work has a savepoint of
-//! its own: one that fails takes nobody with it.
+//! its own: one that fails takes nobody with it. A disk that is full or fails, though, can
+//! end a transaction in the middle; then what was done so far is told so, and the rest
+//! goes into another.
 
 use crate::Error;
 use rusqlite::Connection;
@@ -16,8 +18,9 @@ const GROUP: usize = 64;
 /// Tells whoever waits, once it is known whether the transaction stands.
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
-/// Does something, and says whether it succeeded.
-type Work = Box<dyn FnOnce(&Connection) -> (bool, Reply) + Send>;
+/// Does something in the transaction that it is given, or learns why there is none, and
+/// says whether it succeeded.
+type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> (Result<(), Error>, Reply) + Send>;
 
 /// The writing side of a ledger.
 pub(super) struct Writer {
@@ -42,16 +45,7 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (tell, told) = sync_channel(1);
-        let work: Work = Box::new(move |connection| {
-            let outcome = work(connection);
-            let done = outcome.is_ok();
-            let reply = move |stands: Result<(), Error>| {
-                // Nobody waits any more when the caller's thread is gone.
-                let _ = tell.send(outcome.and_then(|value| stands.map(|()| value)));
-            };
-            (done, Box::new(reply))
-        });
+        let (work, told) = job(work);
         let gone = |_| Error::Other("its thread has ended".to_owned());
         let queue = self.queue.as_ref().ok_or(()).map_err(gone)?;
         queue.send(work).map_err(|_| gone(()))?;
@@ -69,6 +63,23 @@ impl Drop for Writer {
     }
 }
 
+/// Work, and where its outcome comes.
+fn job<T: Send + 'static>(
+    work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+) -> (Work, Receiver<Result<T, Error>>) {
+    let (tell, told) = sync_channel(1);
+    let work: Work = Box::new(move |connection| {
+        let outcome = connection.and_then(work);
+        let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        let reply = move |stands: Result<(), Error>| {
+            // Nobody waits any more when the caller's thread is gone.
+            let _ = tell.send(outcome.and_then(|value| stands.map(|()| value)));
+        };
+        (done, Box::new(reply))
+    });
+    (work, told)
+}
+
 fn write(connection: &Connection, queue: &Receiver<Work>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
@@ -77,39 +88,60 @@ fn write(connection: &Connection, queue: &Receiver<Work>) {
         {
             group.push(more);
         }
-        let (replies, outcome) = transaction(connection, group);
-        for reply in replies {
-            reply(outcome.clone());
-        }
+        transaction(connection, group);
     }
 }
 
-/// All of a group, or those that succeed on their own.
-fn transaction(connection: &Connection, group: Vec<Work>) -> (Vec<Reply>, Result<(), Error>) {
+/// All of a group, or those that succeed on their own; each is told once it is known.
+fn transaction(connection: &Connection, group: Vec<Work>) {
     let mut replies = Vec::with_capacity(group.len());
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
     for work in group {
-        let saved = connection.execute_batch("SAVEPOINT work");
-        let (done, reply) = work(connection);
+        if connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("BEGIN IMMEDIATE")
+        {
+            let (done, reply) = work(Err(error.into()));
+            reply(done);
+            continue;
+        }
+        let (done, reply) = apart(connection, work);
         replies.push(reply);
-        if saved.is_ok() && !connection.is_autocommit() {
-            let end = if done {
-                "RELEASE work"
-            } else {
-                "ROLLBACK TO work; RELEASE work"
-            };
-            // A failure here shows again at the commit.
-            let _ = connection.execute_batch(end);
+        // SQLite ended the transaction by itself: nothing of it stands.
+        if connection.is_autocommit() {
+            tell(&mut replies, Err(done.err().unwrap_or(Error::Full)));
         }
     }
-    // A full disk ends a transaction by itself; then nothing of it stands.
-    let outcome = if connection.is_autocommit() {
-        Err(begun.err().map_or(Error::Full, Error::from))
-    } else {
-        connection.execute_batch("COMMIT").map_err(Error::from)
-    };
+    if replies.is_empty() {
+        return;
+    }
+    let outcome = connection.execute_batch("COMMIT").map_err(Error::from);
     if outcome.is_err() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
-    (replies, outcome)
+    tell(&mut replies, outcome);
 }
+
+/// One piece of work, which is undone if it fails.
+fn apart(connection: &Connection, work: Work) -> (Result<(), Error>, Reply) {
+    if let Err(error) = connection.execute_batch("SAVEPOINT work") {
+        return work(Err(error.into()));
+    }
+    let (done, reply) = work(Ok(connection));
+    if !connection.is_autocommit() {
+        let end = match done {
+            Ok(()) => "RELEASE work",
+            Err(_) => "ROLLBACK TO work; RELEASE work",
+        };
+        // A failure here ends the transaction, or shows again at the commit.
+        let _ = connection.execute_batch(end);
+    }
+    (done, reply)
+}
+
+fn tell(replies: &mut Vec<Reply>, outcome: Result<(), Error>) {
+    for reply in replies.drain(..) {
+        reply(outcome.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests;

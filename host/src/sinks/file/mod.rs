@@ -6,9 +6,10 @@
 //! the batch that comes next says what may stand after it: what stands there already is
 //! not written again, and what does not belong is cut off.
 //!
-//! A new file is recorded before anything is written to it, so that no batch is ever in
-//! a file that the record does not know.
+//! A new file, and one that somebody cut, is recorded before anything is written to it, so
+//! that no batch ever stands where the record does not lead.
 
+mod folder;
 mod place;
 mod rotate;
 mod template;
@@ -18,9 +19,9 @@ pub use rotate::Rotate;
 pub use template::check_template;
 
 use super::Batch;
-use place::Found;
+use place::{Found, read_from};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -96,7 +97,10 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct File {
     settings: Settings,
+    /// As it is recorded.
     place: Option<Place>,
+    /// Where the last batch ends, until that is recorded.
+    written: Option<Place>,
     /// A sync failed: what the kernel shows at the end need not be on disk.
     distrusted: bool,
     notices: Vec<Notice>,
@@ -109,6 +113,7 @@ impl File {
         Self {
             settings,
             place,
+            written: None,
             distrusted: false,
             notices: Vec::new(),
         }
@@ -125,8 +130,16 @@ impl File {
         std::mem::take(&mut self.notices)
     }
 
+    /// What the last delivery returned is recorded, and the batch acknowledged with it.
+    /// Until then the batch may be offered again, and is not written again.
+    pub fn settled(&mut self) {
+        if let Some(place) = self.written.take() {
+            self.place = Some(place);
+        }
+    }
+
     /// Writes a batch, and returns once it is on disk, with the place to record. `record`
-    /// is called before anything is written to another file than the recorded one.
+    /// is called before anything is written elsewhere than after the recorded place.
     ///
     /// # Errors
     /// What the operating system says, or `record`. The batch may be offered again.
@@ -135,6 +148,7 @@ impl File {
         batch: &Batch,
         record: &mut dyn FnMut(&Place) -> io::Result<()>,
     ) -> io::Result<Place> {
+        self.written = None;
         if let Some(place) = self.place.clone() {
             match place.find()? {
                 Found::Here(mut file) => {
@@ -144,17 +158,18 @@ impl File {
                         batch.bytes.len() as u64,
                         SystemTime::now(),
                     );
+                    let length = file.metadata()?.len();
                     // A batch that was begun here ends here.
-                    if !place.is_end_of(&file)? || (is_ours && !due) {
-                        return self.finish(&mut file, place, batch);
+                    if length > place.length || (is_ours && !due) {
+                        return self.finish(&mut file, place, batch, record);
                     }
                     if is_ours {
                         rotate::away(&self.settings)?;
                     }
                 }
                 Found::Moved(mut file, path) => {
-                    if !place.is_end_of(&file)? {
-                        return self.finish(&mut file, Place { path, ..place }, batch);
+                    if place.is_begun(&file, batch)? {
+                        return self.finish(&mut file, Place { path, ..place }, batch, record);
                     }
                 }
                 Found::Gone => {}
@@ -164,18 +179,14 @@ impl File {
         let place = Place::of(&self.settings.path, &file)?;
         record(&place)?;
         self.place = Some(place.clone());
-        self.finish(&mut file, place, batch)
+        self.finish(&mut file, place, batch, record)
     }
 
-    /// The file at the path, made if it is missing.
+    /// The file at the path, made if it is missing. It is there after a power cut too.
     fn open(&self) -> io::Result<fs::File> {
         let path = &self.settings.path;
-        let is_new = !path.try_exists()?;
-        if is_new
-            && self.settings.makes_folders
-            && let Some(folder) = path.parent()
-        {
-            fs::create_dir_all(folder)?;
+        if self.settings.makes_folders {
+            folder::make(folder::of(path))?;
         }
         let file = OpenOptions::new()
             .read(true)
@@ -188,47 +199,46 @@ impl File {
                 "is no regular file, so what was written cannot be told; use type = \"console\"";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
         }
-        if is_new {
-            place::sync_folder(path)?;
-        }
+        // Whether it is new or another attempt made it and failed here: its name, and the
+        // one under which the last was moved away.
+        folder::sync(folder::of(path))?;
         Ok(file)
     }
 
     /// Sees to it that the batch, and nothing else, stands after `place`.
-    fn finish(&mut self, file: &mut fs::File, place: Place, batch: &Batch) -> io::Result<Place> {
+    fn finish(
+        &mut self,
+        file: &mut fs::File,
+        place: Place,
+        batch: &Batch,
+        record: &mut dyn FnMut(&Place) -> io::Result<()>,
+    ) -> io::Result<Place> {
         let length = file.metadata()?.len();
-        let mut from = place.length;
-        let mut whole = batch.after(from);
+        let place = match not_ours(&place, length, batch) {
+            // It goes on at another place than the recorded one, so that is recorded first.
+            Some(notice) => {
+                let place = place.at_length(length, file)?;
+                record(&place)?;
+                self.place = Some(place.clone());
+                self.notices.push(notice);
+                place
+            }
+            None => place,
+        };
+        let whole = batch.after(place.length);
+        let bytes = length - place.length;
+        let tail = read_from(file, place.length, bytes.min(whole.len() as u64))?;
         let mut done = 0;
-        if length < from {
-            self.notices.push(Notice::Shrunk {
-                path: place.path.clone(),
-                found: length,
-                recorded: from,
-            });
-            from = length;
-            whole = batch.after(from);
-        } else if length > from {
-            let bytes = length - from;
-            let tail = read_from(file, from, bytes.min(whole.len() as u64))?;
-            if bytes <= whole.len() as u64 && whole.starts_with(&tail) && !self.distrusted {
-                done = tail.len();
-            } else if bytes <= MAY_HAVE_WRITTEN.max(whole.len() as u64) {
-                if !self.distrusted {
-                    self.notices.push(Notice::Cut {
-                        path: place.path.clone(),
-                        bytes,
-                    });
-                }
-                file.set_len(from)?;
-            } else {
-                self.notices.push(Notice::Foreign {
+        if bytes <= whole.len() as u64 && whole.starts_with(&tail) && !self.distrusted {
+            done = tail.len();
+        } else if bytes > 0 {
+            if !self.distrusted {
+                self.notices.push(Notice::Cut {
                     path: place.path.clone(),
                     bytes,
                 });
-                from = length;
-                whole = batch.after(from);
             }
+            file.set_len(place.length)?;
         }
         file.write_all(whole.get(done..).unwrap_or_default())?;
         if let Err(error) = file.sync_data() {
@@ -236,20 +246,26 @@ impl File {
             return Err(error);
         }
         self.distrusted = false;
-        let place = Place {
-            length: from + whole.len() as u64,
-            ..place
-        };
-        self.place = Some(place.clone());
+        let end = place.length + whole.len() as u64;
+        let place = place.at_length(end, file)?;
+        self.written = Some(place.clone());
         Ok(place)
     }
 }
 
-fn read_from(file: &mut fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut tail = Vec::new();
-    file.take(bytes).read_to_end(&mut tail)?;
-    Ok(tail)
+/// Why a file of `length` bytes is gone on with at its end, and not after `place`.
+fn not_ours(place: &Place, length: u64, batch: &Batch) -> Option<Notice> {
+    let path = place.path.clone();
+    if length < place.length {
+        return Some(Notice::Shrunk {
+            path,
+            found: length,
+            recorded: place.length,
+        });
+    }
+    let bytes = length - place.length;
+    let most = MAY_HAVE_WRITTEN.max((batch.header.len() + batch.bytes.len()) as u64);
+    (bytes > most).then_some(Notice::Foreign { path, bytes })
 }
 
 impl Batch {

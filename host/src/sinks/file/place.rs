@@ -1,11 +1,19 @@
 //! Which file, and how long it is.
 
+use super::{Batch, folder};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a file is known by: so many bytes before its recorded length. A block, which
+/// holds more than one detection's identity and time.
+const KNOWN_BY: u64 = 4096;
 
 /// Where the last batch ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +28,10 @@ pub struct Place {
     pub length: u64,
     /// When it was begun, in seconds since 1970.
     pub began: u64,
+    /// The SHA-256 of the last of those bytes, 4 KiB at most, in Base64: an inode is given
+    /// to another file once this one is removed. Earlier versions recorded none.
+    #[serde(default)]
+    pub ends_with: Option<String>,
 }
 
 /// What became of a recorded file.
@@ -37,33 +49,62 @@ impl Place {
     pub(super) fn of(path: &Path, file: &fs::File) -> io::Result<Self> {
         let about = file.metadata()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        Ok(Self {
+        let place = Self {
             path: path.to_owned(),
             device: about.dev(),
             inode: about.ino(),
-            length: about.len(),
+            length: 0,
             began: now.map_or(0, |now| now.as_secs()),
+            ends_with: None,
+        };
+        place.at_length(about.len(), file)
+    }
+
+    /// The same file when it has `length` bytes that are known to be right.
+    pub(super) fn at_length(self, length: u64, file: &fs::File) -> io::Result<Self> {
+        Ok(Self {
+            length,
+            ends_with: Some(end_of(file, length)?),
+            ..self
         })
     }
 
-    /// Whether the file ends here.
-    pub(super) fn is_end_of(&self, file: &fs::File) -> io::Result<bool> {
-        Ok(file.metadata()?.len() <= self.length)
+    /// Whether this batch, or one of the same file before it, was begun after this place
+    /// in a file that was found elsewhere. One of which nothing was written yet is known
+    /// by nothing but its inode, so there it must be this batch.
+    pub(super) fn is_begun(&self, file: &fs::File, batch: &Batch) -> io::Result<bool> {
+        let more = file.metadata()?.len().saturating_sub(self.length);
+        if more == 0 || self.length > 0 {
+            return Ok(more > 0);
+        }
+        let whole = batch.after(0);
+        Ok(more <= whole.len() as u64 && whole.starts_with(&read_from(file, 0, more)?))
     }
 
     pub(super) fn find(&self) -> io::Result<Found> {
         if self.is_at(&self.path)? {
-            return Ok(Found::Here(open(&self.path)?));
+            let file = open(&self.path)?;
+            return Ok(if self.is_in(&file)? {
+                Found::Here(file)
+            } else {
+                Found::Gone
+            });
         }
-        let folder = match fs::read_dir(folder_of(&self.path)) {
-            Ok(folder) => folder,
+        let entries = match fs::read_dir(folder::of(&self.path)) {
+            Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Gone),
             Err(error) => return Err(error),
         };
-        for entry in folder {
-            let path = entry?.path();
-            if self.is_at(&path)? {
-                return Ok(Found::Moved(open(&path)?, path));
+        for entry in entries {
+            let entry = entry?;
+            // The folder itself knows the inodes: of many files none but this is asked.
+            if entry.ino() == self.inode && self.is_at(&entry.path())? {
+                let file = open(&entry.path())?;
+                return Ok(if self.is_in(&file)? {
+                    Found::Moved(file, entry.path())
+                } else {
+                    Found::Gone
+                });
             }
         }
         Ok(Found::Gone)
@@ -78,20 +119,33 @@ impl Place {
             Err(error) => Err(error),
         }
     }
+
+    /// Whether a file with our inode is ours: what was written stands in it, or somebody
+    /// cut it.
+    fn is_in(&self, file: &fs::File) -> io::Result<bool> {
+        let is_cut = file.metadata()?.len() < self.length;
+        match &self.ends_with {
+            Some(end) if !is_cut => Ok(*end == end_of(file, self.length)?),
+            _ => Ok(true),
+        }
+    }
 }
 
 fn open(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().read(true).append(true).open(path)
 }
 
-pub(super) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+/// What the bytes before `length` are known by.
+fn end_of(file: &fs::File, length: u64) -> io::Result<String> {
+    let bytes = length.min(KNOWN_BY);
+    let end = read_from(file, length - bytes, bytes)?;
+    Ok(STANDARD_NO_PAD.encode(Sha256::digest(end)))
 }
 
-/// Makes a new or another name of a file durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    fs::File::open(folder_of(path))?.sync_all()
+/// As many bytes as there are at `at`, up to `bytes`.
+pub(super) fn read_from(mut file: &fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut tail = Vec::new();
+    file.take(bytes).read_to_end(&mut tail)?;
+    Ok(tail)
 }

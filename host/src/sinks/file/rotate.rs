@@ -1,7 +1,6 @@
 //! When a file is moved away and a new one begun.
 
-use super::Settings;
-use super::place::{Place, folder_of, sync_folder};
+use super::{Place, Settings, folder};
 use chrono::Utc;
 use std::fs;
 use std::io;
@@ -39,7 +38,8 @@ impl Rotate {
     }
 }
 
-/// Moves the file away, under a name that sorts by time and that nothing has yet.
+/// Moves the file away, under a name that sorts by time and that nothing has yet. That
+/// becomes durable with the file that is made in its place.
 pub(super) fn away(settings: &Settings) -> io::Result<()> {
     let now = Utc::now().format("%Y-%m-%dT%H-%M-%S%.6fZ");
     let mut old = settings.path.clone().into_os_string();
@@ -52,7 +52,6 @@ pub(super) fn away(settings: &Settings) -> io::Result<()> {
         ));
     }
     fs::rename(&settings.path, &old)?;
-    sync_folder(&settings.path)?;
     if let Some(keep) = settings.rotate.keep {
         remove_oldest(settings, keep)?;
     }
@@ -65,7 +64,7 @@ fn remove_oldest(settings: &Settings, keep: usize) -> io::Result<()> {
     };
     let mut prefix = name.to_owned();
     prefix.push(".");
-    let mut old: Vec<PathBuf> = fs::read_dir(folder_of(&settings.path))?
+    let mut old: Vec<PathBuf> = fs::read_dir(folder::of(&settings.path))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
