@@ -11,9 +11,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use watchbell_simulator::{
-    Bounds, Bursts, Catalog, Clock, Config, Detection, Late, Running, TENANT_ID, TokenAnswer,
-};
+use watchbell_simulator::{Bounds, Bursts, Catalog, Clock, Config, Late, Running, TENANT_ID};
 
 fn time(value: &Value) -> DateTime<Utc> {
     value.as_str().unwrap().parse().unwrap()

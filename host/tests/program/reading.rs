@@ -214,9 +214,10 @@ fn a_quarantine_that_is_full_stops_its_source_which_says_so() {
 #[test]
 fn what_is_given_up_is_gone() {
     let running = start(ended());
-    running.add_fault("detections:bad-element:index=100:times=1".parse().unwrap());
+    running.add_fault("detections:bad-element:index=100".parse().unwrap());
     let home = home(&running, "since = \"PT1H\"\noverlap_secs = 0");
     home.run_once();
+    running.clear_faults();
     let quarantine = |verb: &str, id: &str| {
         run(home
             .watchbell(["state", "quarantine", verb, "-c", "watchbell.toml"])

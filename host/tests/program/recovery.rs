@@ -5,6 +5,7 @@ use super::support::{
     Home, Ran, Service, ended, lines_of, once_each, start, stop, to_file, visible, wait_until,
 };
 use chrono::{TimeDelta, Utc};
+use serde_json::Value;
 use std::fs;
 use std::process::Command;
 use watchbell_simulator::{Clock, Config, Running};
@@ -36,10 +37,7 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
     ));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the pause", || {
-        home.path("data/ledger.sqlite").exists()
-            && home.state()["sources"][0]["last_error"]
-                .as_str()
-                .is_some_and(|words| words.contains("buffer.max_size"))
+        last_error(&home).is_some_and(|words| words.contains("buffer.max_size"))
     });
     let some = lines_of(&home.read("other.ndjson"));
     assert!(some > 0 && some < visible(&running).len(), "{some}");
@@ -61,8 +59,8 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
 fn a_service_that_is_down_is_waited_for() {
     for (fault, words) in [
         ("token:drop", "login service"),
-        ("detections:503", "503"),
-        ("detections:drop", "Defender"),
+        ("detections:503", "the API (endpoint) answered 503"),
+        ("detections:drop", "the API (endpoint)"),
     ] {
         let running = start(busy());
         running.add_fault(fault.parse().unwrap());
@@ -101,7 +99,8 @@ fn a_service_whose_process_was_gone_is_waited_for() {
     wait_until("what came meanwhile", || has_all(&home, &running));
     let ran = service.terminate();
     once_each(&home.read("all.ndjson"), &visible(&running));
-    said_twice(&ran, "Defender");
+    assert!(ran.stderr.contains("the API (endpoint)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("over, after"), "{}", ran.stderr);
 }
 
 #[test]
@@ -123,8 +122,14 @@ fn a_clock_that_is_wrong_for_a_while_is_said_and_loses_nothing() {
     said_twice(&ran, "this machine's clock is");
 }
 
+/// What the source said last; nothing while the ledger is being made.
+fn last_error(home: &Home) -> Option<String> {
+    let state: Value = serde_json::from_str(&home.run("state", &["--json"]).stdout).ok()?;
+    Some(state["sources"][0]["last_error"].as_str()?.to_owned())
+}
+
 fn has_failed(home: &Home) -> bool {
-    home.path("data/ledger.sqlite").exists() && home.state()["sources"][0]["last_error"].is_string()
+    last_error(home).is_some()
 }
 
 fn has_all(home: &Home, running: &Running) -> bool {

@@ -30,7 +30,7 @@ pub(super) fn files(home: &Home) -> Vec<PathBuf> {
 }
 
 /// What the ledger and the file hold while nothing runs.
-#[derive(Default, PartialEq)]
+#[derive(Default)]
 struct Held {
     /// Detections that were written down, known ones too.
     read: u64,
