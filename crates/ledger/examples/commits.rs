@@ -2,9 +2,12 @@
 //!
 //! `cargo run --release -p watchbell-ledger --example commits -- [POLLS_A_SECOND] [SECONDS]`
 //!
-//! Each poll is a commit of 20 records of 1.9 KB that moves a cursor and forgets old keys;
-//! beside them a reader takes and acknowledges what it finds, as a sink does. A commit's
-//! time counts from when it was due, so falling behind shows.
+//! Each poll looks where its source stands, then commits 20 records of 1.9 KB that are new
+//! and 200 that are known, since it reads its overlap again; the commit moves the cursor,
+//! adds the range that was read and forgets old keys. Beside them a reader takes and
+//! acknowledges what it finds, as a sink does. A commit's time counts from when it was due,
+//! so falling behind shows: whether it keeps up is judged by the last tenth, in which most
+//! must be done before their source's next is due.
 
 use std::env;
 use std::error::Error;
@@ -12,11 +15,15 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use watchbell_ledger::{Commit, EntryId, FeedName, Ledger, Reader, Record, Sqlite};
+use watchbell_ledger::{
+    Commit, Covered, EntryId, FeedId, FeedName, Ledger, Reader, Record, Sqlite,
+};
 
 /// Sources that are polled in turn, each by a thread of its own.
 const SOURCES: u64 = 32;
 const RECORDS: u64 = 20;
+/// How many polls of a source the overlap goes back.
+const OVERLAP: u64 = 10;
 const BYTES: usize = 1900;
 const SECOND: i64 = 1_000_000_000;
 
@@ -27,7 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::current_dir()?.join(format!("commits-{}", std::process::id()));
     let outcome = measure(&Sqlite::open(&folder)?, rate, seconds);
     std::fs::remove_dir_all(&folder)?;
-    let (mut waits, took) = outcome?;
+    let (done, took) = outcome?;
+    let every = Duration::from_secs_f64(SOURCES as f64 / rate as f64);
+    let keeps_up = keeps_up(&done, rate * seconds, every);
+    let mut waits: Vec<Duration> = done.into_iter().map(|(_, wait)| wait).collect();
     waits.sort_unstable();
     let at = |percent: usize| {
         waits
@@ -37,22 +47,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     writeln!(
         io::stdout(),
-        "{} commits in {:.1} s ({:.0}/s of {rate}/s): p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+        "{} commits in {:.1} s ({:.0}/s of {rate}/s): p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms; {}",
         waits.len(),
         took.as_secs_f64(),
         waits.len() as f64 / took.as_secs_f64(),
         at(50).as_secs_f64() * 1e3,
         at(99).as_secs_f64() * 1e3,
         at(100).as_secs_f64() * 1e3,
+        if keeps_up { "keeps up" } else { "FALLS BEHIND" },
     )?;
     Ok(())
+}
+
+/// A commit's number, and how long it took from when it was due.
+type Done = (u64, Duration);
+
+/// Whether of the last tenth of `count` commits most were done within `every`.
+fn keeps_up(done: &[Done], count: u64, every: Duration) -> bool {
+    let last = done.iter().filter(|(turn, _)| *turn >= count - count / 10);
+    let (in_time, late): (Vec<&Done>, Vec<&Done>) = last.partition(|(_, wait)| *wait <= every);
+    in_time.len() > late.len()
 }
 
 fn measure(
     ledger: &Sqlite,
     rate: u64,
     seconds: u64,
-) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
+) -> Result<(Vec<Done>, Duration), Box<dyn Error>> {
     let sources: Vec<String> = (0..SOURCES).map(|number| format!("s{number}")).collect();
     let reader = Reader {
         name: "sink".to_owned(),
@@ -70,13 +91,13 @@ fn measure(
                 scope.spawn(move || poll(ledger, source, number, start, rate, seconds))
             })
             .collect();
-        let mut waits = Vec::new();
+        let mut done_by_all = Vec::new();
         for thread in threads {
-            waits.extend(thread.join().map_err(|_| "a thread ended")??);
+            done_by_all.extend(thread.join().map_err(|_| "a thread ended")??);
         }
         done.store(true, Ordering::Relaxed);
         sink.join().map_err(|_| "the sink ended")??;
-        Ok::<_, Box<dyn Error>>(waits)
+        Ok::<_, Box<dyn Error>>(done_by_all)
     })?;
     Ok((waits, start.elapsed()))
 }
@@ -89,34 +110,59 @@ fn poll(
     start: Instant,
     rate: u64,
     seconds: u64,
-) -> Result<Vec<Duration>, watchbell_ledger::Error> {
+) -> Result<Vec<Done>, watchbell_ledger::Error> {
     let name = FeedName {
         source: source.to_owned(),
         tenant: "t".to_owned(),
         api: "siem".to_owned(),
     };
     let feed = ledger.feed(&name)?.id;
-    let mut waits = Vec::new();
+    let mut done = Vec::new();
     for turn in (number..rate * seconds).step_by(usize::try_from(SOURCES).unwrap_or(1)) {
         let due = start + Duration::from_secs_f64(turn as f64 / rate as f64);
+        let work = work(feed, turn);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let now = i64::try_from(turn).unwrap_or(0) * SECOND;
-        let records = (0..RECORDS).map(|one| Record {
-            identity: format!("{turn}-{one}"),
-            time: now,
-            bytes: text(turn * RECORDS + one),
-        });
-        let work = Commit {
-            records: records.collect(),
-            cursor: Some(now),
-            keys_from: Some(0),
-            forget_below: Some(now - 600 * SECOND),
-            ..Commit::new(feed, now)
-        };
+        // Before it asks, and before it writes down.
+        ledger.stands(feed)?;
+        ledger.stands(feed)?;
         ledger.commit(work)?;
-        waits.push(due.elapsed());
+        done.push((turn, due.elapsed()));
     }
-    Ok(waits)
+    Ok(done)
+}
+
+/// What the poll brings: its own records, behind those of the polls before it.
+fn work(feed: FeedId, turn: u64) -> Commit {
+    let time = |turn: u64| i64::try_from(turn).unwrap_or(0) * SECOND;
+    let turns = (0..=OVERLAP)
+        .rev()
+        .filter_map(|back| turn.checked_sub(back * SOURCES));
+    let records = turns.flat_map(|of| {
+        (0..RECORDS).map(move |one| Record {
+            identity: format!("{of}-{one}"),
+            time: time(of),
+            // What is known goes nowhere, so what it says does not matter.
+            bytes: if of == turn {
+                text(turn * RECORDS + one)
+            } else {
+                vec![b' '; BYTES]
+            },
+        })
+    });
+    let overlap = time(OVERLAP * SOURCES);
+    let now = time(turn);
+    Commit {
+        records: records.collect(),
+        cursor: Some(now),
+        keys_from: Some(0),
+        covered: Some(Covered {
+            job: String::new(),
+            from: now - overlap,
+            to: now,
+        }),
+        forget_below: Some(now - overlap - SECOND),
+        ..Commit::new(feed, now)
+    }
 }
 
 /// Text that compresses about as well as a detection does.

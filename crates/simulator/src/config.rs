@@ -216,6 +216,8 @@ pub struct Bounds {
     pub exclusive: bool,
     /// Digits below the millisecond are cut from the bounds before use.
     pub cut_to_millis: bool,
+    /// `sinceTimeUtc` is checked but not used: the range begins as if none was given.
+    pub ignore_since: bool,
     /// `untilTimeUtc` is checked but not used.
     pub ignore_until: bool,
 }

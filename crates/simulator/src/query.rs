@@ -59,7 +59,8 @@ impl Query {
                 "'ago' cannot be used together with 'sinceTimeUtc' or 'untilTimeUtc'.".to_owned(),
             );
         }
-        let until = if bounds.ignore_until { None } else { until };
+        let since = since.filter(|_| !bounds.ignore_since);
+        let until = until.filter(|_| !bounds.ignore_until);
         let cut = |at: i64| {
             if bounds.cut_to_millis {
                 at - at.rem_euclid(SECOND / 1000)
@@ -260,20 +261,23 @@ mod tests {
         let bounds = Bounds {
             exclusive: true,
             cut_to_millis: true,
-            ignore_until: false,
+            ..Bounds::default()
         };
         let query = Query::parse(text, now, &bounds).unwrap();
         assert_eq!(query.since, at("2026-05-01T01:00:00.0010001Z"));
         assert_eq!(query.until, at("2026-05-01T02:00:00.0009999Z"));
-        let query = Query::parse(
-            text,
-            now,
-            &Bounds {
-                ignore_until: true,
-                ..Bounds::default()
-            },
-        )
-        .unwrap();
+        let bounds = Bounds {
+            ignore_until: true,
+            ..Bounds::default()
+        };
+        let query = Query::parse(text, now, &bounds).unwrap();
         assert_eq!(query.until, now);
+        let bounds = Bounds {
+            ignore_since: true,
+            ..Bounds::default()
+        };
+        let query = Query::parse(text, now, &bounds).unwrap();
+        assert_eq!(query.since, query.until - DEFAULT_BACK);
+        assert_eq!(query.until, at("2026-05-01T02:00:00.0015Z"));
     }
 }

@@ -63,6 +63,9 @@ pub(super) struct Simulate {
     /// Cut bounds to the millisecond.
     #[arg(long)]
     millisecond_bounds: bool,
+    /// Pay no heed to sinceTimeUtc.
+    #[arg(long)]
+    ignore_since: bool,
     /// Pay no heed to untilTimeUtc.
     #[arg(long)]
     ignore_until: bool,
@@ -112,6 +115,7 @@ impl Simulate {
             bounds: Bounds {
                 exclusive: self.exclusive_bounds,
                 cut_to_millis: self.millisecond_bounds,
+                ignore_since: self.ignore_since,
                 ignore_until: self.ignore_until,
             },
             clock: Clock::Offset(TimeDelta::seconds(self.clock_offset_secs)),

@@ -2,17 +2,21 @@
 //!
 //! Half of the kills come at random, half within 5 ms after the file or the ledger grew,
 //! since random instants hardly ever meet the gap between writing and acknowledging.
-//! Meanwhile the service is late, bursts, misunderstands bounds, refuses, fails, cuts
-//! answers short and ends tokens. `WATCHBELL_KILLS=500` for the long run.
+//! Meanwhile the service is late, bursts, misunderstands bounds, refuses, fails, stalls,
+//! cuts answers short and ends tokens. Each harness says how many kills met something:
+//! one that kills before anything was read proves nothing. `WATCHBELL_KILLS=500` for the
+//! long run: that many of `run`, and a quarter more of `backfill`.
 
-use super::support::{Home, Service, source, start, with_tenant};
+mod kills;
+
+use super::support::{Home, source, start, with_tenant};
+use kills::{files, kill_often};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use watchbell_simulator::{Bounds, Bursts, Config, Late, Running, TENANT_ID};
 
-/// Kills of all runs together.
+/// Kills of all runs together, at least.
 fn kills() -> usize {
     let set = std::env::var("WATCHBELL_KILLS").ok();
     set.map_or(40, |kills| kills.parse().unwrap())
@@ -30,6 +34,7 @@ fn moods(bounds: Bounds) -> Config {
         "detections:truncate:rate=0.05",
         "detections:expire-tokens:rate=0.05",
         "detections:drop:rate=0.02",
+        "detections:stall:ms=3000:rate=0.02",
         "token:503:rate=0.05",
     ];
     Config {
@@ -52,63 +57,10 @@ fn moods(bounds: Bounds) -> Config {
 
 fn configuration(running: &Running) -> String {
     format!(
-        "data_dir = \"data\"\nmin_free = 1\n{}scrape_interval_secs = 1\noverlap_secs = 8\nmax_window_secs = 30\nsince = \"PT1H\"\n\
+        "data_dir = \"data\"\nmin_free = 1\n{}scrape_interval_secs = 1\noverlap_secs = 8\nmax_window_secs = 30\nsince = \"PT1H\"\ntimeouts.between_bytes_secs = 1\n\
          [sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"all.ndjson\"\nrotate.max_size = \"2 MB\"\n",
         source(running)
     )
-}
-
-/// Runs and kills it that often; returns how many came right after something grew.
-fn kill_often(home: &Home, kills: usize, random: &mut fastrand::Rng) {
-    for round in 0..kills {
-        let mut command = home.watchbell(["run", "-c", "watchbell.toml"]);
-        let service = Service::start(command.env("WATCHBELL_LOG", "warn"));
-        if round % 2 == 0 {
-            std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
-        } else {
-            after_growth(home, random);
-        }
-        service.kill();
-    }
-}
-
-/// Returns within 5 ms after the file or the ledger grew, or after a while.
-fn after_growth(home: &Home, random: &mut fastrand::Rng) {
-    let sizes = || {
-        ["all.ndjson", "data/ledger.sqlite", "data/ledger.sqlite-wal"]
-            .map(|name| fs::metadata(home.path(name)).map_or(0, |about| about.len()))
-    };
-    let mut last = sizes();
-    let mut wanted = random.u32(1..6);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
-        let now = sizes();
-        if now != last {
-            last = now;
-            wanted -= 1;
-            if wanted == 0 {
-                return std::thread::sleep(Duration::from_micros(random.u64(0..5000)));
-            }
-        }
-        std::thread::sleep(Duration::from_micros(100));
-    }
-}
-
-/// The file and those that were rotated away, oldest first.
-fn files(home: &Home) -> Vec<PathBuf> {
-    let folder = fs::read_dir(home.path("")).unwrap();
-    let mut files: Vec<PathBuf> = folder
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("all.ndjson")
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 /// Every line is a detection as it was served; how often each stands there.
@@ -145,11 +97,12 @@ fn survives(bounds: Bounds, kills: usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let running = moody(bounds);
     let home = Home::with(&configuration(&running));
-    kill_often(&home, kills, &mut random);
+    let met = kill_often(&home, &["run", "-c", "watchbell.toml"], kills, &mut random);
     running.clear_faults();
     let visible_until = running.now();
-    // A Date is cut to seconds, so that is how far behind the last poll may end.
-    std::thread::sleep(Duration::from_millis(1500));
+    // A Date is cut to seconds, and the answer may be slow: so far behind the last poll
+    // may end.
+    std::thread::sleep(Duration::from_secs(5));
     let ran = super::support::run(&mut home.watchbell(["run", "-c", "watchbell.toml", "--once"]));
     assert_eq!(ran.code, Some(0), "{ran:?}");
 
@@ -171,7 +124,7 @@ fn survives(bounds: Bounds, kills: usize) {
         .collect();
     assert!(lost.is_empty(), "seed {seed}: never asked for: {lost:?}");
     println!(
-        "{kills} kills, {} detections, 0 lost, 0 twice, {} files",
+        "{met}, {} detections, 0 lost, 0 twice, {} files",
         got.len(),
         files(&home).len()
     );
@@ -181,11 +134,14 @@ fn survives(bounds: Bounds, kills: usize) {
 fn backfill_survives(kills: usize) {
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
-    let now = chrono::Utc::now();
+    let end = chrono::Utc::now() - chrono::TimeDelta::minutes(20);
+    // More than all the rounds can read.
+    let minutes = i64::try_from(kills.max(20)).unwrap();
+    let begin = end - chrono::TimeDelta::minutes(minutes);
     let running = start(Config {
         rate: 600.0,
-        start: Some(now - chrono::TimeDelta::minutes(40)),
-        end: Some(now - chrono::TimeDelta::minutes(20)),
+        start: Some(begin),
+        end: Some(end),
         late: Late {
             rate: 0.0,
             ..Late::default()
@@ -194,6 +150,8 @@ fn backfill_survives(kills: usize) {
     });
     let home =
         Home::with(&configuration(&running).replace("max_window_secs = 30", "max_window_secs = 4"));
+    let text = |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339();
+    let (from, to) = (text(begin), text(end));
     let args = [
         "backfill",
         "-c",
@@ -201,19 +159,11 @@ fn backfill_survives(kills: usize) {
         "--source",
         "contoso",
         "--from",
-        "PT1H",
+        &from,
         "--to",
-        "PT0S",
+        &to,
     ];
-    for round in 0..kills {
-        let service = Service::start(home.watchbell(args).env("WATCHBELL_LOG", "warn"));
-        if round % 2 == 0 {
-            std::thread::sleep(Duration::from_millis(random.u64(50..400)));
-        } else {
-            after_growth(&home, &mut random);
-        }
-        service.kill();
-    }
+    let met = kill_often(&home, &args, kills, &mut random);
     running.clear_faults();
     let ran = super::support::run(&mut home.watchbell(args));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -222,17 +172,17 @@ fn backfill_survives(kills: usize) {
     assert!(twice.is_empty(), "seed {seed}: delivered twice: {twice:?}");
     let all = running.catalog(TENANT_ID).count();
     assert_eq!(times.len() as u64, all, "seed {seed}: some were lost");
-    println!("{kills} kills of backfill, {all} detections, 0 lost, 0 twice");
+    println!("backfill: {met}, {all} detections, 0 lost, 0 twice");
 }
 
 #[test]
 fn killed_anywhere_a_backfill_goes_on_where_it_was() {
-    backfill_survives(kills() / 4);
+    backfill_survives(kills().div_ceil(4));
 }
 
 #[test]
 fn killed_anywhere_everything_served_is_in_the_file_once() {
-    survives(Bounds::default(), kills() / 2);
+    survives(Bounds::default(), kills().div_ceil(2));
 }
 
 #[test]
@@ -241,7 +191,7 @@ fn killed_anywhere_with_bounds_that_exclude() {
         exclusive: true,
         ..Bounds::default()
     };
-    survives(bounds, kills() / 6);
+    survives(bounds, kills().div_ceil(6));
 }
 
 #[test]
@@ -251,7 +201,7 @@ fn killed_anywhere_with_bounds_cut_to_milliseconds() {
         exclusive: true,
         ..Bounds::default()
     };
-    survives(bounds, kills() / 6);
+    survives(bounds, kills().div_ceil(6));
 }
 
 #[test]
@@ -260,5 +210,5 @@ fn killed_anywhere_with_an_upper_bound_that_is_ignored() {
         ignore_until: true,
         ..Bounds::default()
     };
-    survives(bounds, kills() / 6);
+    survives(bounds, kills().div_ceil(6));
 }

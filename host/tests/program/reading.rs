@@ -2,11 +2,12 @@
 //! what is an outage and no poison.
 
 use super::support::{
-    Home, Service, ended, lines_of, once_each, run, start, to_file, visible, wait_until,
+    Home, Service, ended, ids, lines_of, once_each, run, start, to_file, visible, wait_until,
 };
 use chrono::{TimeDelta, Utc};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use watchbell_simulator::{Bounds, Bursts, Config, Late, Running};
+use watchbell_simulator::{Bounds, Bursts, Config, Late, Running, TENANT_ID};
 
 fn home(running: &Running, settings: &str) -> Home {
     Home::with(&to_file(running, settings))
@@ -79,6 +80,72 @@ fn a_bound_that_the_service_ignores_is_said_and_loses_nothing() {
 }
 
 #[test]
+fn rows_below_their_window_are_dropped_and_said() {
+    let running = start(Config {
+        bounds: Bounds {
+            ignore_since: true,
+            ..Bounds::default()
+        },
+        ..ended()
+    });
+    let home = home(&running, "since = \"PT1H\"\nmax_window_secs = 120");
+    let ran = home.run_once();
+    let line = ran.stderr.lines().find(|line| line.contains("ignores"));
+    let line = line.unwrap_or_else(|| panic!("not said: {}", ran.stderr));
+    assert!(line.contains("ignores sinceTimeUtc:"), "{line}");
+    assert!(line.contains("below what was asked for were dropped"));
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    // They are no duplicates: what is dropped is not looked up.
+    assert_eq!(home.state()["sources"][0]["duplicates"], 0);
+}
+
+#[test]
+fn what_is_younger_than_settle_secs_is_left_for_later() {
+    let running = start(Config {
+        end: Some(Utc::now()),
+        ..ended()
+    });
+    let settle = TimeDelta::minutes(5);
+    let config = to_file(&running, "since = \"PT1H\"\nsettle_secs = 300");
+    let home = Home::with(&config);
+    let before = running.now();
+    home.run_once();
+    let after = running.now();
+    let got: BTreeSet<String> = ids(&home.read("all.ndjson")).into_iter().collect();
+    let catalog = running.catalog(TENANT_ID);
+    for index in 0..catalog.count() {
+        let (time, id) = (
+            catalog.last_processed(index),
+            catalog.detection(index).full_id,
+        );
+        // A Date is cut to seconds, and bounds are widened to milliseconds.
+        if time < before - settle - TimeDelta::seconds(2) {
+            assert!(got.contains(&id), "not read: {time}");
+        }
+        if time > after - settle + TimeDelta::milliseconds(2) {
+            assert!(!got.contains(&id), "read too early: {time}");
+        }
+    }
+    home.write("watchbell.toml", &config.replace("settle_secs = 300", ""));
+    home.run_once();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
+#[test]
+fn what_is_in_quarantine_is_named_at_the_end() {
+    let running = start(ended());
+    running.add_fault("detections:bad-element:index=100".parse().unwrap());
+    let home = home(&running, "since = \"PT1H\"");
+    let ran = home.run_once();
+    let line = ran
+        .stderr
+        .lines()
+        .find(|line| line.contains("in quarantine ("));
+    let line = line.unwrap_or_else(|| panic!("not named: {}", ran.stderr));
+    assert!(line.contains("source=contoso count=1"), "{line}");
+}
+
+#[test]
 fn a_millisecond_that_is_too_large_becomes_a_gap_that_a_higher_limit_lifts() {
     let running = start(Config {
         bursts: Bursts {
@@ -147,9 +214,10 @@ fn a_quarantine_that_is_full_stops_its_source_which_says_so() {
 #[test]
 fn what_is_given_up_is_gone() {
     let running = start(ended());
-    running.add_fault("detections:bad-element:index=100:times=1".parse().unwrap());
+    running.add_fault("detections:bad-element:index=100".parse().unwrap());
     let home = home(&running, "since = \"PT1H\"\noverlap_secs = 0");
     home.run_once();
+    running.clear_faults();
     let quarantine = |verb: &str, id: &str| {
         run(home
             .watchbell(["state", "quarantine", verb, "-c", "watchbell.toml"])

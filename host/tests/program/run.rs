@@ -1,10 +1,10 @@
 //! `watchbell run`: from several sources through transforms to sinks, until SIGTERM.
 
-use super::support::{Home, Service, source, start, wait_until};
+use super::support::{Home, Service, source, start, to_file, wait_until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use watchbell_simulator::{Config, Late, Running, TENANT_ID};
+use watchbell_simulator::{Clock, Config, Late, Running, TENANT_ID};
 
 /// Ten detections a second since ten seconds ago, a fifth of them late by up to 2 s.
 fn lively() -> Config {
@@ -18,6 +18,16 @@ fn lively() -> Config {
         record: true,
         ..Config::default()
     }
+}
+
+/// Nothing new is served from now on, and what was served has been read: an answer that is
+/// on its way at SIGTERM is served, and comes at the next start.
+fn stand_still(running: &Running) {
+    running.set_clock(Clock::Frozen(running.now()));
+    let polls = running.stats().detection_requests;
+    wait_until("polls that find nothing new", || {
+        running.stats().detection_requests >= polls + 3
+    });
 }
 
 fn ids(ndjson: &str) -> Vec<String> {
@@ -75,6 +85,7 @@ inputs = ["high"]
     wait_until("three more", || {
         running.stats().detection_requests >= polls + 4
     });
+    stand_still(&running);
     let ran = service.terminate();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("asked to end"), "{}", ran.stderr);
@@ -127,6 +138,7 @@ fn a_service_and_a_sink_in_trouble_lose_nothing() {
     });
     std::fs::create_dir(home.path("later")).unwrap();
     wait_until("delivery", || !home.read("later/all.ndjson").is_empty());
+    stand_still(&running);
     let ran = service.terminate();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     same(ids(&home.read("later/all.ndjson")), &served(&running));
@@ -150,6 +162,7 @@ fn the_log_can_be_json_and_stdout_stays_data() {
     let mut command = home.watchbell(["run", "-c", "watchbell.toml", "--log-format", "json"]);
     let service = Service::start(&mut command);
     wait_until("a poll", || running.stats().detection_requests >= 2);
+    stand_still(&running);
     let ran = service.terminate();
     same(ids(&ran.stdout), &served(&running));
     assert!(ran.stderr.lines().count() > 2);
@@ -160,4 +173,21 @@ fn the_log_can_be_json_and_stdout_stays_data() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn ticks_that_a_slow_poll_missed_are_counted() {
+    let running = start(lively());
+    running.add_fault("detections:delay:ms=2500".parse().unwrap());
+    // Short enough that a poll is one request.
+    let home = Home::with(&to_file(&running, "since = \"PT1M\""));
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("three polls and one more", || {
+        running.stats().detection_requests >= 4
+    });
+    let ran = service.terminate();
+    let (_, missed) = ran.stderr.split_once("missed_ticks=").unwrap();
+    let missed: u64 = missed.split_whitespace().next().unwrap().parse().unwrap();
+    // Each of the three took two ticks and a half.
+    assert!(missed >= 6, "{}", ran.stderr);
 }

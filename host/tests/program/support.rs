@@ -42,6 +42,11 @@ pub(crate) fn start(config: Config) -> Running {
     RUNTIME.block_on(Simulator::start(config)).unwrap()
 }
 
+/// Ends a service: its port is closed, and its connections are where they stand.
+pub(crate) fn stop(running: Running) {
+    RUNTIME.block_on(running.stop());
+}
+
 /// What the service has from `since` until [`NOON`].
 pub(crate) fn expected(running: &Running, since: &str) -> Vec<Detection> {
     let catalog = running.catalog(TENANT_ID);
@@ -338,8 +343,11 @@ pub(crate) fn wait_long(what: &str, done: impl FnMut() -> bool) {
 #[track_caller]
 fn wait(what: &str, most: Duration, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
+    let mut pause = Duration::from_millis(20);
     while !done() {
         assert!(begun.elapsed() < most, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
+        // Looking often may start a process each time, and slow what is waited for.
+        pause = (pause * 2).min(Duration::from_millis(200));
     }
 }

@@ -57,7 +57,7 @@ fn what_a_killed_process_was_told_is_there_and_nothing_by_halves() {
             cursor * MANY
         );
     }
-    assert!(told > 10, "the rounds were too short: {told}");
+    assert!(told >= 10, "the rounds were too short: {told}");
 }
 
 fn commit_for_ever(folder: &Path) -> ! {

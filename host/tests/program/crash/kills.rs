@@ -1,0 +1,163 @@
+//! Many kills, and what they met.
+
+use crate::program::support::{Home, Service};
+use serde_json::Value;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use watchbell_ledger::{Ledger, Sqlite};
+
+/// From so many kills on, some must have met the gap between writing and acknowledging.
+const MANY: usize = 80;
+
+/// The file and those that were rotated away, oldest first.
+pub(super) fn files(home: &Home) -> Vec<PathBuf> {
+    let folder = fs::read_dir(home.path("")).unwrap();
+    let mut files: Vec<PathBuf> = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("all.ndjson")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// What the ledger and the file hold while nothing runs.
+#[derive(Default)]
+struct Held {
+    /// Detections that were written down, known ones too.
+    read: u64,
+    /// Bytes in the file and those that were rotated away.
+    delivered: u64,
+    /// Bytes in the file behind what the ledger knows of: they were written, and not
+    /// acknowledged.
+    tail: u64,
+}
+
+impl Held {
+    fn by(home: &Home) -> Self {
+        let Ok(ledger) = Sqlite::look(&home.path("data")) else {
+            return Self::default();
+        };
+        let feeds = ledger.feeds().unwrap();
+        let position = ledger.position("all", None).unwrap_or_default();
+        let place: Option<Value> = position
+            .state
+            .map(|state| serde_json::from_slice(&state).unwrap());
+        let sizes: Vec<(u64, u64)> = files(home)
+            .iter()
+            .map(|path| fs::metadata(path).unwrap())
+            .map(|about| (about.ino(), about.len()))
+            .collect();
+        let written = match &place {
+            Some(place) => sizes
+                .iter()
+                .find(|(inode, _)| place["inode"] == *inode)
+                .map_or(0, |(_, length)| *length),
+            None => sizes.iter().map(|(_, length)| length).sum(),
+        };
+        let known = place.map_or(0, |place| place["length"].as_u64().unwrap());
+        Self {
+            read: feeds
+                .iter()
+                .map(|feed| feed.totals.fresh + feed.totals.duplicates)
+                .sum(),
+            delivered: sizes.iter().map(|(_, length)| length).sum(),
+            tail: written.saturating_sub(known),
+        }
+    }
+}
+
+/// What kills met.
+#[derive(Default)]
+pub(super) struct Met {
+    kills: usize,
+    /// Of those at random, how many came after something was read or delivered.
+    random: usize,
+    /// And of those that waited for it.
+    growth: usize,
+    /// How many left something in the file that the ledger does not know of.
+    tails: usize,
+}
+
+impl Met {
+    /// Half of those that waited for something met it; and of many, some met the gap.
+    #[track_caller]
+    fn check(&self) {
+        assert!(self.growth * 2 >= self.kills / 2, "too early: {self}");
+        assert!(self.kills < MANY || self.tails > 0, "no gap met: {self}");
+    }
+}
+
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} kills ({} of the random ones and {} of the others after growth, {} between writing and acknowledging)",
+            self.kills, self.random, self.growth, self.tails
+        )
+    }
+}
+
+/// Runs `args` and kills it that often.
+pub(super) fn kill_often(
+    home: &Home,
+    args: &[&str],
+    kills: usize,
+    random: &mut fastrand::Rng,
+) -> Met {
+    // Compiles, which takes longer than a round.
+    home.run("validate", &[]).ok();
+    let mut met = Met {
+        kills,
+        ..Met::default()
+    };
+    for round in 0..kills {
+        let before = Held::by(home);
+        let mut command = home.watchbell(args);
+        let service = Service::start(command.env("WATCHBELL_LOG", "warn"));
+        let is_random = round % 2 == 0;
+        if is_random {
+            std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
+        } else {
+            after_growth(home, random);
+        }
+        service.kill();
+        let after = Held::by(home);
+        let has_grown = after.read > before.read || after.delivered > before.delivered;
+        met.random += usize::from(is_random && has_grown);
+        met.growth += usize::from(!is_random && has_grown);
+        met.tails += usize::from(after.tail > 0);
+    }
+    met.check();
+    met
+}
+
+/// Returns within 5 ms after the file or the ledger grew, or after a while.
+fn after_growth(home: &Home, random: &mut fastrand::Rng) {
+    let sizes = || {
+        ["all.ndjson", "data/ledger.sqlite", "data/ledger.sqlite-wal"]
+            .map(|name| fs::metadata(home.path(name)).map_or(0, |about| about.len()))
+    };
+    let mut last = sizes();
+    let mut wanted = random.u32(1..10);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let now = sizes();
+        if now != last {
+            last = now;
+            wanted -= 1;
+            if wanted == 0 {
+                return std::thread::sleep(Duration::from_micros(random.u64(0..5000)));
+            }
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
