@@ -1,8 +1,8 @@
 //! What a ledger does, whatever it is kept in.
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Part,
-    Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, NewHeld,
+    Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -126,6 +126,13 @@ pub trait Ledger: Send + Sync {
         state: Option<Vec<u8>>,
     ) -> Result<(), Error>;
 
+    /// Puts records into quarantine that a reader could not take, before it acknowledges
+    /// the entry that they came in. Returns how many were not there before.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done, and the same may be offered again.
+    fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error>;
+
     /// What is in quarantine, of one feed or of all.
     ///
     /// # Errors
@@ -144,10 +151,11 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done.
     fn tried(&self, id: QuarantineId, at: Time) -> Result<(), Error>;
 
-    /// Has it tried again at the next occasion; none: all of it.
+    /// Has it tried again at the next occasion; none: all of it. What was held back waits
+    /// for its reader again, behind all that does; of a reader that is gone it stays.
     ///
     /// # Errors
-    /// [`Error`]; nothing was done.
+    /// [`Error::NoQuarantine`], [`Error::NoReader`]; nothing was done.
     fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error>;
 
     /// Gives it up.

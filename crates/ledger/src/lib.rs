@@ -27,7 +27,7 @@ pub use entry::{Entry, EntryId};
 pub use error::{Error, OpenError};
 pub use feed::{Feed, FeedId, FeedName, Stands, Totals};
 pub use ledger::Ledger;
-pub use quarantine::{NewQuarantine, QuarantineId, Quarantined, Unread};
+pub use quarantine::{NewHeld, NewQuarantine, QuarantineId, Quarantined, Unread};
 pub use reader::{Backlog, Forgotten, Part, Position, Reader};
 pub use sqlite::Sqlite;
 

@@ -1,4 +1,5 @@
-//! What could not be read: kept with its reason, asked around, tried again.
+//! What could not be read: kept with its reason, asked around, tried again. And what was
+//! read and a reader could not take: kept for that reader, until somebody says more.
 
 use crate::Time;
 
@@ -13,6 +14,22 @@ pub enum Unread {
     Element,
     /// All of a window, which later reading goes around.
     Gap,
+    /// A record that a reader could not take. Reading has nothing to do with it.
+    Held,
+}
+
+/// A record that a reader could not take. The same is not put into quarantine twice for
+/// one reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewHeld {
+    /// The source that it came from.
+    pub source: String,
+    /// What its tenant was called when it came.
+    pub tenant: String,
+    /// Why.
+    pub reason: String,
+    /// Its bytes, as the outbox had them.
+    pub record: Vec<u8>,
 }
 
 /// Something to put into quarantine. The same is not put there twice: an element by its
@@ -42,7 +59,9 @@ pub struct Quarantined {
     pub tenant: String,
     /// Which kind.
     pub kind: Unread,
-    /// Where the window begins that it was found in.
+    /// Who could not take it, of what is held.
+    pub reader: Option<String>,
+    /// Where the window begins that it was found in; of what is held, when that was.
     pub from: Time,
     /// Where it ends.
     pub to: Time,

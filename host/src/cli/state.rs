@@ -95,7 +95,7 @@ enum Quarantine {
     List(Look),
     /// Print what is kept of an entry, byte for byte.
     Show(Entry),
-    /// Try an entry, or all, again at the next poll.
+    /// Try an entry, or all, again: at the next poll, or at its sink.
     Retry(Retry),
     /// Give an entry up.
     Drop(Entry),
@@ -415,6 +415,7 @@ fn kind(held: &Quarantined) -> &'static str {
     match held.kind {
         Unread::Element => "element",
         Unread::Gap => "gap",
+        Unread::Held => "held",
     }
 }
 
@@ -424,6 +425,7 @@ fn held_json(held: &Quarantined) -> Value {
         "source": held.source,
         "tenant": held.tenant,
         "kind": kind(held),
+        "sink": held.reader,
         "from": text(held.from),
         "to": text(held.to),
         "reason": held.reason,
@@ -435,11 +437,14 @@ fn held_json(held: &Quarantined) -> Value {
 }
 
 fn held_text(held: &Quarantined) -> String {
+    let kind = match &held.reader {
+        Some(sink) => format!("held of {} for {sink}", held.tenant),
+        None => kind(held).to_owned(),
+    };
     format!(
-        "{} {} {} {}..{} {} bytes, {} tries: {}\n",
+        "{} {} {kind} {}..{} {} bytes, {} tries: {}\n",
         held.id.0,
         held.source,
-        kind(held),
         text(held.from),
         text(held.to),
         held.bytes,

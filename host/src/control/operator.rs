@@ -83,8 +83,10 @@ impl Operator {
     async fn retry(&self, id: Option<i64>) -> Result<Outcome, Refused> {
         let ledger = Arc::clone(&self.ledger);
         let count = blocking(move || ledger.retry(id.map(QuarantineId))).await?;
+        // What a sink could not take waits for it again.
+        self.feeds.tell_sinks();
         Ok(Outcome::Done(format!(
-            "{count} will be tried again at the next poll"
+            "{count} will be tried again: what could not be read at the next poll, what a sink could not take at once"
         )))
     }
 

@@ -42,6 +42,13 @@ impl Roster {
         self.read().keys().copied().collect()
     }
 
+    /// Tells those who deliver that something may wait.
+    pub fn tell_sinks(&self) {
+        if let Some(feed) = self.read().values().next() {
+            feed.shared.news.send_modify(|count| *count += 1);
+        }
+    }
+
     /// The feed of a source and, where it has several, of a tenant.
     ///
     /// # Errors

@@ -42,12 +42,12 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
             packer.push(&record.bytes)?;
             if packer.is_full() {
                 done.entries
-                    .push(put(connection, from, std::mem::take(&mut packer))?);
+                    .push(put(connection, from, None, std::mem::take(&mut packer))?);
             }
         }
     }
     if packer.len > 0 {
-        done.entries.push(put(connection, from, packer)?);
+        done.entries.push(put(connection, from, None, packer)?);
     }
     for id in &work.lift {
         // One that was dropped by hand meanwhile is settled too.
@@ -110,7 +110,7 @@ fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error
         .prepare_cached(
             "DELETE FROM key WHERE feed = ?1 AND time < ?2 AND NOT EXISTS (
                 SELECT 1 FROM quarantine q
-                WHERE q.feed = ?1 AND key.time BETWEEN q.from_time AND q.to_time)",
+                WHERE q.feed = ?1 AND q.reader IS NULL AND key.time BETWEEN q.from_time AND q.to_time)",
         )?
         .execute(params![feed.0, below])?;
     connection
@@ -119,21 +119,24 @@ fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error
     Ok(())
 }
 
-fn put(
+/// Puts an entry into the outbox, for all readers or for one alone.
+pub(super) fn put(
     connection: &Connection,
     (source, tenant): (&str, &str),
+    reader: Option<&str>,
     packed: Packer,
 ) -> Result<EntryId, Error> {
     let size = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let payload = compress(&packed.raw)?;
     connection
         .prepare_cached(
-            "INSERT INTO entry (source, tenant, records, raw_bytes, bytes, payload)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry (source, tenant, reader, records, raw_bytes, bytes, payload)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             source,
             tenant,
+            reader,
             size(packed.len),
             size(packed.raw.len()),
             size(payload.len()),

@@ -2,6 +2,7 @@
 
 mod commit;
 mod covered;
+mod held;
 mod open;
 mod quarantine;
 mod readers;
@@ -10,7 +11,7 @@ mod writer;
 
 use crate::{
     Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
-    OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    NewHeld, OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::File;
@@ -202,6 +203,11 @@ impl Ledger for Sqlite {
         })
     }
 
+    fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error> {
+        let reader = reader.to_owned();
+        self.write(move |connection| held::put(connection, &reader, &held, at))
+    }
+
     fn quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {
         quarantine::list(&self.read(), feed)
     }
@@ -215,7 +221,13 @@ impl Ledger for Sqlite {
     }
 
     fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error> {
-        self.write(move |connection| quarantine::retry(connection, id))
+        self.write(move |connection| {
+            let held = held::retry(connection, id)?;
+            match id {
+                Some(_) if held > 0 => Ok(held),
+                _ => Ok(held + quarantine::retry(connection, id)?),
+            }
+        })
     }
 
     fn drop_quarantined(&self, id: QuarantineId) -> Result<(), Error> {

@@ -16,7 +16,11 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x5742_4c4c;
 
 /// What brings a file from each version to the next.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("tenants.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("tenants.sql"),
+    include_str!("held.sql"),
+];
 
 /// How long a connection waits for another's write.
 const BUSY: Duration = Duration::from_secs(10);

@@ -37,7 +37,7 @@ pub(super) fn put(
 fn digest(new: &NewQuarantine) -> [u8; 32] {
     let mut digest = Sha256::new();
     match new.kind {
-        Unread::Element => digest.update(&new.body),
+        Unread::Element | Unread::Held => digest.update(&new.body),
         Unread::Gap => {
             digest.update(b"gap");
             digest.update(new.from.to_le_bytes());
@@ -52,9 +52,9 @@ pub(super) fn list(
     feed: Option<FeedId>,
 ) -> Result<Vec<Quarantined>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT q.id, f.source, f.label, q.is_gap, q.from_time, q.to_time, q.reason, q.raw_bytes,
-            q.found_at, q.tried_at, q.tries
-         FROM quarantine q JOIN feed f ON f.id = q.feed
+        "SELECT q.id, ifnull(q.source, f.source), ifnull(q.tenant, f.label), q.is_gap, q.from_time,
+            q.to_time, q.reason, q.raw_bytes, q.found_at, q.tried_at, q.tries, q.reader
+         FROM quarantine q LEFT JOIN feed f ON f.id = q.feed
          WHERE ?1 IS NULL OR q.feed = ?1 ORDER BY q.id",
     )?;
     let rows = statement.query_map([feed.map(|feed| feed.0)], read)?;
@@ -62,15 +62,17 @@ pub(super) fn list(
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    let reader: Option<String> = row.get(11)?;
     Ok(Quarantined {
         id: QuarantineId(row.get(0)?),
         source: row.get(1)?,
         tenant: row.get(2)?,
-        kind: if row.get(3)? {
-            Unread::Gap
-        } else {
-            Unread::Element
+        kind: match (&reader, row.get(3)?) {
+            (Some(_), _) => Unread::Held,
+            (None, true) => Unread::Gap,
+            (None, false) => Unread::Element,
         },
+        reader,
         from: row.get(4)?,
         to: row.get(5)?,
         reason: row.get(6)?,
@@ -100,10 +102,10 @@ pub(super) fn tried(connection: &Connection, id: QuarantineId, at: Time) -> Resu
     Ok(())
 }
 
-/// What was never tried is due at once.
+/// What could not be read and was never tried is due at once.
 pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result<u64, Error> {
     let changed = connection.execute(
-        "UPDATE quarantine SET tried_at = 0 WHERE ?1 IS NULL OR id = ?1",
+        "UPDATE quarantine SET tried_at = 0 WHERE reader IS NULL AND (?1 IS NULL OR id = ?1)",
         [id.map(|id| id.0)],
     )?;
     match id {

@@ -4,8 +4,9 @@ use crate::{Backlog, Entry, EntryId, Error, Forgotten, Part, Position, Reader};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// What waits for the reader ?1 after ?2: of its sources, beyond what it has of the
-/// entry's tenant alone.
+/// entry's tenant alone, and not for another alone.
 const WAITS: &str = "entry.id > ?2
+    AND ifnull(entry.reader, ?1) = ?1
     AND entry.source IN (SELECT source FROM takes WHERE reader = ?1)
     AND entry.id > ifnull((SELECT p.acknowledged FROM part p
                            WHERE p.reader = ?1 AND p.tenant = entry.tenant), 0)";
@@ -247,7 +248,7 @@ fn remove_taken(
         "DELETE FROM entry WHERE id > ?1 AND id <= ?2 {of_part} AND NOT EXISTS (
             SELECT 1 FROM takes t JOIN reader r ON r.name = t.reader
             LEFT JOIN part p ON p.reader = r.name AND p.tenant = entry.tenant
-            WHERE t.source = entry.source
+            WHERE t.source = entry.source AND ifnull(entry.reader, r.name) = r.name
               AND max(r.acknowledged, ifnull(p.acknowledged, 0)) < entry.id)"
     );
     connection

@@ -63,6 +63,10 @@ pub(super) fn forget(connection: &Connection, feed: FeedId) -> Result<u64, Error
     for table in ["key", "covered", "quarantine"] {
         connection.execute(&format!("DELETE FROM {table} WHERE feed = ?"), [feed.0])?;
     }
+    connection.execute(
+        "DELETE FROM quarantine WHERE source = ? AND tenant = ?",
+        [&source, &label],
+    )?;
     connection.execute("DELETE FROM feed WHERE id = ?", [feed.0])?;
     Ok(u64::try_from(waited).unwrap_or(0))
 }

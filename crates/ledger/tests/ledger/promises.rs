@@ -3,7 +3,8 @@
 use super::support::{NOW, feed, open, put, reader, record, take, waiting};
 use std::sync::Arc;
 use watchbell_ledger::{
-    Commit, Covered, Error, FeedId, FeedName, Ledger, NewQuarantine, Reader, Sqlite, Time, Unread,
+    Commit, Covered, Error, FeedId, FeedName, Ledger, NewHeld, NewQuarantine, Reader, Sqlite, Time,
+    Unread,
 };
 
 #[test]
@@ -241,6 +242,55 @@ fn nothing_is_in_quarantine_twice_and_what_lifts_it_is_the_commit_that_yields_it
         ledger.drop_quarantined(held[0].id),
         Err(Error::NoQuarantine(held[0].id.0))
     );
+}
+
+#[test]
+fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let readers = [reader("a", &["s"]), reader("b", &["s"])];
+    ledger.register(&readers, &[]).unwrap();
+    let s = feed(ledger, "s");
+    put(ledger, &s, vec![record("x", 1), record("y", 1)]);
+    let bad = NewHeld {
+        source: "s".to_owned(),
+        tenant: "t".to_owned(),
+        reason: "trapped".to_owned(),
+        record: b"y@1".to_vec(),
+    };
+    for want in [1, 0] {
+        let held = ledger.hold_back("a", vec![bad.clone()], NOW).unwrap();
+        assert_eq!(held, want, "the same is not held twice");
+    }
+    assert_eq!(take(ledger, "a").len(), take(ledger, "b").len());
+
+    let opened = opened.reopen();
+    let ledger = &opened.ledger;
+    let held = ledger.quarantined(Some(s.id)).unwrap();
+    let reader_of = held[0].reader.as_deref();
+    assert_eq!((held[0].kind, reader_of), (Unread::Held, Some("a")));
+    assert_eq!((held[0].source.as_str(), held[0].tenant.as_str()), ("s", "t"));
+    assert_eq!(ledger.quarantined_body(held[0].id).unwrap(), b"y@1");
+    assert!(ledger.stands(s.id).unwrap().quarantined_bytes > 0);
+
+    assert_eq!(ledger.retry(Some(held[0].id)).unwrap(), 1);
+    assert_eq!(ledger.quarantined(None).unwrap(), []);
+    assert_eq!(waiting(ledger, "b"), [""; 0], "it has it already");
+    assert_eq!(ledger.waiting("a").unwrap(), ["t"]);
+    assert_eq!(take(ledger, "a"), ["y@1"]);
+    assert_eq!(ledger.backlog("a", None).unwrap().entries, 0);
+
+    // Of a reader that is gone it stays.
+    ledger.hold_back("a", vec![bad], NOW).unwrap();
+    ledger.register(&readers[1..], &[]).unwrap();
+    assert_eq!(ledger.retry(None).unwrap(), 0);
+    let id = ledger.quarantined(None).unwrap()[0].id;
+    assert_eq!(
+        ledger.retry(Some(id)),
+        Err(Error::NoReader("a".to_owned()))
+    );
+    ledger.forget_feed(s.id).unwrap();
+    assert_eq!(ledger.quarantined(None).unwrap(), []);
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl Feed {
     pub(super) async fn retry_quarantined(&mut self, tally: &mut Tally) -> Result<(), Halt> {
         let now = Utc::now();
         for held in self.quarantined().await? {
+            // That was read, and waits for somebody to order it to its sink.
+            if held.kind == Unread::Held {
+                continue;
+            }
             let tried = instant(held.tried_at.unwrap_or(held.found_at));
             if now - tried < QUARANTINE_RETRY {
                 continue;
