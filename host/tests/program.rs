@@ -19,6 +19,7 @@ mod program {
     mod recovery;
     mod run;
     mod secrets;
+    mod state;
     mod support;
     mod tenants;
     mod token;

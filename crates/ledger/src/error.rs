@@ -41,6 +41,18 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// An earlier version wrote it, or it is just being made, and this only looks.
+    #[error(
+        "{}: written by an earlier version (schema {found}; this one reads {known}); `watchbell run` brings it up to date", file.display()
+    )]
+    Earlier {
+        /// The file.
+        file: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// It is no ledger, or is not whole.
     #[error(
         "{}: damaged, or no ledger: {reason}; restore it from a backup, or move it away to begin anew at `since` (detections that were delivered before come again)", file.display()
@@ -93,6 +105,9 @@ pub enum Error {
         /// How much waits.
         records: u64,
     },
+    /// There is no such feed: it was forgotten.
+    #[error("the feed is gone: it was forgotten")]
+    NoFeed,
     /// There is no such reader.
     #[error("no reader {0}")]
     NoReader(String),

@@ -11,6 +11,7 @@
 mod ledger {
     mod crash;
     mod files;
+    mod forgetting;
     mod model;
     mod promises;
     mod support;

@@ -35,7 +35,7 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
     ));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the pause", || {
-        home.path("data/ledger.sqlite").exists()
+        service.stderr().contains("buffer.max_size")
             && home.state()["sources"][0]["last_error"]
                 .as_str()
                 .is_some_and(|words| words.contains("buffer.max_size"))
@@ -63,7 +63,7 @@ fn a_service_that_is_down_is_waited_for() {
     let home = Home::with(&to_file(&running, "since = \"PT1H\""));
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the refusal", || {
-        home.path("data/ledger.sqlite").exists()
+        service.stderr().contains("login service")
             && home.state()["sources"][0]["last_error"].is_string()
     });
     running.clear_faults();

@@ -16,10 +16,11 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x5742_4c4c;
 
 /// What brings a file from each version to the next.
-const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("schema.sql"),
     include_str!("tenants.sql"),
     include_str!("held.sql"),
+    include_str!("owners.sql"),
 ];
 
 /// How long a connection waits for another's write.
@@ -152,6 +153,21 @@ pub(super) fn reading(file: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Refuses a file that only whoever writes may bring up to date.
+pub(super) fn is_current(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let found = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| damaged(file, error))?;
+    if found < known() {
+        return Err(OpenError::Earlier {
+            file: file.to_owned(),
+            found,
+            known: known(),
+        });
+    }
+    Ok(())
+}
+
 /// Whose file it is, which version, and whether it is whole.
 pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     let told = |error| damaged(file, error);
@@ -194,13 +210,18 @@ fn migrate(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     let done: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(told)?;
-    for (version, sql) in (1..).zip(MIGRATIONS) {
-        if version > done {
-            let step = format!("BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {version}; COMMIT");
-            connection.execute_batch(&step).map_err(told)?;
-        }
+    // All at once, so that whoever looks meanwhile sees a version that was in use.
+    let steps: String = (1..)
+        .zip(MIGRATIONS)
+        .filter(|(version, _)| *version > done)
+        .map(|(version, sql)| format!("{sql}; PRAGMA user_version = {version};"))
+        .collect();
+    if steps.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    connection
+        .execute_batch(&format!("BEGIN IMMEDIATE; {steps} COMMIT"))
+        .map_err(told)
 }
 
 fn damaged(file: &Path, error: rusqlite::Error) -> OpenError {

@@ -1,36 +1,45 @@
 //! The same in words, for people.
 
-use super::show::{SinkRow, kind, lag, text};
+use super::show::{FeedRow, SinkRow, failing, kind, lag, text};
 use crate::observe::printable;
 use chrono::{DateTime, Utc};
-use indexmap::IndexMap;
-use watchbell_ledger::{Feed, Quarantined};
+use watchbell_ledger::{Failure, Feed, Quarantined};
+
+/// What to do about one that is gone for good.
+const GIVE_UP: &str = "what is kept of it stays until `watchbell state forget`";
 
 /// Names that are shown of each group.
 const NAMES: usize = 5;
 
 /// A source of many tenants: what they have together, and those that fail by their cause.
-pub(super) fn tenants_text(first: &Feed, feeds: &[&Feed], now: DateTime<Utc>) -> String {
-    let sum = |count: fn(&Feed) -> u64| feeds.iter().map(|feed| count(feed)).sum::<u64>();
-    let mut lines = vec![format!(
-        "source {} ({} tenants)",
-        first.name.source,
-        feeds.len()
-    )];
-    let oldest = feeds.iter().filter(|feed| feed.cursor.is_some());
-    if let Some(feed) = oldest.min_by_key(|feed| feed.cursor)
-        && let Some(cursor) = feed.cursor
-    {
+pub(super) fn tenants_text(source: &str, rows: &[&FeedRow], now: DateTime<Utc>) -> String {
+    let sum = |count: fn(&Feed) -> u64| rows.iter().map(|row| count(&row.feed)).sum::<u64>();
+    let (gone, here): (Vec<&FeedRow>, Vec<&FeedRow>) = rows.iter().partition(|row| row.is_gone);
+    let mut lines = vec![match here.len() {
+        1 => format!("source {source} (1 tenant)"),
+        count => format!("source {source} ({count} tenants)"),
+    }];
+    let read = here
+        .iter()
+        .filter_map(|row| Some((row.feed.cursor?, &row.feed.label)));
+    if let Some((cursor, label)) = read.min() {
         let ago = lag(cursor, now);
         lines.push(format!(
-            "cursor       oldest {} ({ago} s ago): {}",
-            text(cursor),
-            feed.label
+            "cursor       oldest {} ({ago} s ago): {label}",
+            text(cursor)
         ));
     }
-    let unread = feeds.iter().filter(|feed| feed.cursor.is_none()).count();
+    let unread = here.iter().filter(|row| row.feed.cursor.is_none()).count();
     if unread > 0 {
         lines.push(format!("not read yet {unread}"));
+    }
+    if !gone.is_empty() {
+        let labels: Vec<&str> = gone.iter().map(|row| row.feed.label.as_str()).collect();
+        lines.push(format!(
+            "gone         {} not in the configuration ({}); {GIVE_UP}",
+            gone.len(),
+            some(&labels)
+        ));
     }
     lines.push(format!(
         "detections   {} seen, {} handed on, {} known already",
@@ -42,56 +51,36 @@ pub(super) fn tenants_text(first: &Feed, feeds: &[&Feed], now: DateTime<Utc>) ->
     if quarantined > 0 {
         lines.push(format!("quarantine   {quarantined} entries"));
     }
-    let mut causes: IndexMap<String, (&str, Vec<&str>)> = IndexMap::new();
-    for feed in feeds {
-        if let Some((_, words)) = &feed.last_error {
-            let group = causes.entry(cause(words)).or_insert((words, Vec::new()));
-            group.1.push(&feed.label);
-        }
-    }
-    causes.sort_by(|_, one, _, other| other.1.len().cmp(&one.1.len()));
-    for (words, labels) in causes.values() {
-        let names = labels.get(..NAMES).map_or_else(
-            || labels.join(", "),
-            |some| {
-                format!(
-                    "{}{}",
-                    some.join(", "),
-                    if labels.len() > NAMES { ", …" } else { "" }
-                )
-            },
-        );
+    for group in failing(rows) {
         lines.push(format!(
-            "failing      {}: {} ({names})",
-            labels.len(),
-            printable(words)
+            "failing      {} {} ({}): {}",
+            group.tenants.len(),
+            group.kind,
+            some(&group.tenants),
+            printable(group.words)
         ));
     }
     lines.join("\n  ") + "\n"
 }
 
-/// An error's words without what differs from tenant to tenant: numbers and ids.
-fn cause(words: &str) -> String {
-    let is_id = |word: &str| word.chars().any(|c| c.is_ascii_digit());
-    let words: Vec<&str> = words
-        .split([' ', ':', ';', '(', ')', ','])
-        .map(|word| {
-            if is_id(word) && word.len() > 5 {
-                "#"
-            } else {
-                word
-            }
-        })
-        .collect();
-    words.join(" ")
+/// The first few of many names.
+fn some(names: &[&str]) -> String {
+    match names.get(..NAMES) {
+        Some(few) if names.len() > NAMES => format!("{}, …", few.join(", ")),
+        _ => names.join(", "),
+    }
 }
 
-pub(super) fn feed_text(feed: &Feed, now: DateTime<Utc>) -> String {
+pub(super) fn feed_text(FeedRow { feed, is_gone }: &FeedRow, now: DateTime<Utc>) -> String {
     let mut lines = vec![format!("source {}", feed.name)];
     if feed.label != feed.name.tenant {
         lines.push(format!("tenant       {}", feed.label));
     }
+    if *is_gone {
+        lines.push(format!("gone         not in the configuration; {GIVE_UP}"));
+    }
     lines.push(match feed.cursor {
+        Some(cursor) if *is_gone => format!("cursor       {}", text(cursor)),
         Some(cursor) => format!("cursor       {} ({} s ago)", text(cursor), lag(cursor, now)),
         None => "cursor       none: not read yet".to_owned(),
     });
@@ -113,7 +102,7 @@ pub(super) fn feed_text(feed: &Feed, now: DateTime<Utc>) -> String {
     if let Some(at) = feed.last_success {
         lines.push(format!("last success {}", text(at)));
     }
-    if let Some((at, words)) = &feed.last_error {
+    if let Some(Failure { at, words, .. }) = &feed.last_error {
         lines.push(format!("last error   {} {}", text(*at), printable(words)));
     }
     lines.join("\n  ") + "\n"
