@@ -27,10 +27,14 @@ impl Shared {
         &self,
         commit: Commit,
     ) -> Result<Committed, ledger::Error> {
-        let ledger = Arc::clone(&self.ledger);
-        let done = blocking(move || ledger.commit(commit)).await?;
+        let (ledger, gate) = (Arc::clone(&self.ledger), self.gate.clone());
+        let done = blocking(move || {
+            let done = ledger.commit(commit)?;
+            gate.grew(done.bytes);
+            Ok(done)
+        });
+        let done = done.await?;
         if !done.entries.is_empty() {
-            self.gate.look_again();
             self.news.send_modify(|count| *count += 1);
         }
         Ok(done)
