@@ -24,6 +24,7 @@ mod program {
     mod reload;
     mod run;
     mod secrets;
+    mod state;
     mod support;
     mod tenants;
     mod token;

@@ -83,6 +83,8 @@ pub struct Committed {
     pub oldest_fresh: Option<Time>,
     /// Where they are in the outbox; none when no reader takes this source.
     pub entries: Vec<EntryId>,
+    /// Bytes that they take there, as [`Backlog`](crate::Backlog) counts them.
+    pub bytes: u64,
     /// What is in quarantine that was not before.
     pub quarantined: usize,
 }

@@ -105,6 +105,9 @@ pub enum Error {
         /// How much waits.
         records: u64,
     },
+    /// There is no such feed: it was forgotten.
+    #[error("the feed is gone: it was forgotten")]
+    NoFeed,
     /// There is no such reader.
     #[error("no reader {0}")]
     NoReader(String),

@@ -43,8 +43,19 @@ pub struct Feed {
     pub totals: Totals,
     /// When a window was last read, by the local clock.
     pub last_success: Option<Time>,
-    /// What went wrong last, if nothing went well since, and when by the local clock.
-    pub last_error: Option<(Time, String)>,
+    /// What went wrong last, if nothing went well since.
+    pub last_error: Option<Failure>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// When, by the local clock.
+    pub at: Time,
+    /// What kind it is, in words that are the same for every feed.
+    pub kind: String,
+    /// What happened, for people.
+    pub words: String,
 }
 
 impl Feed {

@@ -1,8 +1,8 @@
 //! What a ledger does, whatever it is kept in.
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, NewHeld,
-    Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName, Forgotten,
+    NewHeld, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -60,14 +60,15 @@ pub trait Ledger: Send + Sync {
     /// Makes one step of reading durable: all of it, or none.
     ///
     /// # Errors
-    /// [`Error`]; nothing was done, and the same may be offered again.
+    /// [`Error::NoFeed`] of one that was forgotten meanwhile; nothing was done, and after
+    /// another error the same may be offered again.
     fn commit(&self, commit: Commit) -> Result<Committed, Error>;
 
     /// Remembers what went wrong with a feed, until it goes well again.
     ///
     /// # Errors
     /// [`Error`]; nothing was done.
-    fn failed(&self, feed: FeedId, at: Time, words: &str) -> Result<(), Error>;
+    fn failed(&self, feed: FeedId, failure: Failure) -> Result<(), Error>;
 
     /// Sets a cursor by hand, back too. With `replay`, what was read from there on is
     /// forgotten and comes again. Returns from when keys are complete.

@@ -25,7 +25,7 @@ mod sqlite;
 pub use commit::{Commit, Committed, Covered, Record};
 pub use entry::{Entry, EntryId};
 pub use error::{Error, OpenError};
-pub use feed::{Feed, FeedId, FeedName, Stands, Totals};
+pub use feed::{Failure, Feed, FeedId, FeedName, Stands, Totals};
 pub use ledger::Ledger;
 pub use quarantine::{NewHeld, NewQuarantine, QuarantineId, Quarantined, Unread};
 pub use reader::{Backlog, Forgotten, Part, Position, Reader};

@@ -11,6 +11,7 @@
 mod ledger {
     mod crash;
     mod files;
+    mod forgetting;
     mod making;
     mod model;
     mod promises;

@@ -107,13 +107,14 @@ impl Operator {
                 "nothing is kept of {source}'s tenant {tenant}"
             )));
         }
+        // All of them first: half of an order that is refused would be done.
+        if found.iter().any(|feed| self.feeds.get(feed.id).is_some()) {
+            return Err(Refused(format!(
+                "{source}'s tenant {tenant} is in the configuration; take it out first, or name the one that is meant by its id"
+            )));
+        }
         let mut waited = 0;
         for feed in found {
-            if self.feeds.get(feed.id).is_some() {
-                return Err(Refused(format!(
-                    "{source}'s tenant {tenant} is in the configuration; take it out first"
-                )));
-            }
             let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
             waited += blocking(move || ledger.forget_feed(id)).await?;
         }

@@ -8,20 +8,20 @@
 //! something waits for, with a position of its own, so that one whose folder is full or
 //! whose alerts an encoder refuses delays itself alone.
 
+use super::lanes::Lanes;
 use super::witness::witnesses;
 use super::{Encoded, Output, RouteError};
 use crate::observe::Trouble;
 use crate::schedule::{blocking, local_now};
 use crate::sinks::{Batch, Sink};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
-use watchbell_ledger::{Entry, EntryId, Ledger, NewHeld, Reader};
+use watchbell_ledger::{self as ledger, Entry, EntryId, Ledger, NewHeld, Reader};
 
 /// Bytes of events that are written and acknowledged together.
 const BATCH_BYTES: usize = 8 << 20;
@@ -31,9 +31,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The longest wait between two tries.
 const LAST_WAIT: Duration = Duration::from_secs(30);
-
-/// Tenants of one sink that are written to at one time.
-const LANES: usize = 8;
 
 /// Batches of one tenant before others have their turn.
 const LANE_BATCHES: usize = 4;
@@ -104,71 +101,89 @@ impl Outlet {
         let mut trouble = Trouble::default();
         // Lanes that failed, until something of theirs was delivered.
         let mut failed: HashMap<String, Lane> = HashMap::new();
-        let mut working = JoinSet::new();
-        let mut busy: HashSet<String> = HashSet::new();
+        let mut lanes = Lanes::new();
         loop {
             news.mark_unchanged();
             let now_phase = *phase.borrow_and_update();
-            if now_phase == Phase::Resting && working.is_empty() {
+            if now_phase == Phase::Resting && lanes.are_idle() {
                 return delivered;
             }
             let mut wake: Option<Instant> = None;
             if now_phase != Phase::Resting {
-                let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
-                let waiting = blocking(move || ledger.waiting(&reader)).await;
-                let waiting = waiting.unwrap_or_else(|error| {
-                    if let Some(say) = trouble.met(&error) {
-                        tracing::error!(sink = self.output.name(), "{say}");
-                    }
-                    wake = Some(Instant::now() + FIRST_WAIT);
-                    Vec::new()
-                });
-                let is_done = waiting.is_empty() && wake.is_none() && working.is_empty();
-                if is_done && now_phase == Phase::Draining {
-                    return delivered;
-                }
-                for tenant in waiting {
-                    if busy.contains(&tenant) {
-                        continue;
-                    }
-                    let retry_at = failed.get(&tenant).map(|lane| lane.retry_at);
-                    if let Some(at) = retry_at.filter(|at| *at > Instant::now()) {
-                        wake = Some(wake.map_or(at, |wake| wake.min(at)));
-                        continue;
-                    }
-                    if working.len() >= LANES {
-                        break;
-                    }
-                    let lane = failed
-                        .remove(&tenant)
-                        .unwrap_or_else(|| self.lane(Some(tenant.clone())));
-                    busy.insert(tenant);
-                    let span = lane.span();
-                    working.spawn(some_batches(lane).instrument(span));
+                self.serve(&mut lanes, &mut failed, &mut wake);
+                let began = Instant::now();
+                match lanes.look_at() {
+                    Some(at) if at > began => sooner(&mut wake, at),
+                    None => {}
+                    Some(_) => match self.who_waits().await {
+                        Ok(waiting) => {
+                            let is_done = waiting.is_empty() && lanes.are_idle();
+                            if is_done && now_phase == Phase::Draining {
+                                return delivered;
+                            }
+                            lanes.line_up(waiting, began.elapsed());
+                            self.serve(&mut lanes, &mut failed, &mut wake);
+                        }
+                        Err(error) => {
+                            if let Some(say) = trouble.met(&error) {
+                                tracing::error!(sink = self.output.name(), "{say}");
+                            }
+                            sooner(&mut wake, began + FIRST_WAIT);
+                        }
+                    },
                 }
             }
             tokio::select! {
-                _ = news.changed(), if working.len() < LANES => {}
+                _ = news.changed(), if lanes.have_room() => {}
                 _ = phase.changed() => {}
-                Some(done) = working.join_next() => match done {
+                Some((tenant, done)) = lanes.ended() => match done {
                     Ok((mut lane, is_well)) => {
                         delivered += std::mem::take(&mut lane.delivered);
-                        let tenant = lane.part.clone().unwrap_or_default();
-                        busy.remove(&tenant);
                         if !is_well {
                             failed.insert(tenant, lane);
                         }
                     }
                     Err(error) => {
-                        tracing::error!(%error, "a lane's task ended by a defect of ours");
-                        busy.clear();
-                        working.abort_all();
+                        let mut lane = self.lane(Some(tenant.clone()));
+                        lane.wait = LAST_WAIT;
+                        lane.span().in_scope(|| lane.failed(&RouteError::Defect(error.to_string())));
+                        failed.insert(tenant, lane);
                     }
                 },
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
     }
+
+    async fn who_waits(&self) -> Result<Vec<String>, ledger::Error> {
+        let (ledger, reader) = (Arc::clone(&self.ledger), self.output.name().to_owned());
+        blocking(move || ledger.waiting(&reader)).await
+    }
+
+    /// Gives those a turn who are next; `wake` is when one who failed may have another.
+    fn serve(
+        &self,
+        lanes: &mut Lanes<(Lane, bool)>,
+        failed: &mut HashMap<String, Lane>,
+        wake: &mut Option<Instant>,
+    ) {
+        while let Some(tenant) = lanes.next() {
+            let retry_at = failed.get(&tenant).map(|lane| lane.retry_at);
+            if let Some(at) = retry_at.filter(|at| *at > Instant::now()) {
+                sooner(wake, at);
+                continue;
+            }
+            let lane = failed
+                .remove(&tenant)
+                .unwrap_or_else(|| self.lane(Some(tenant.clone())));
+            let span = lane.span();
+            lanes.serve(tenant, some_batches(lane).instrument(span));
+        }
+    }
+}
+
+fn sooner(wake: &mut Option<Instant>, at: Instant) {
+    *wake = Some(wake.map_or(at, |wake| wake.min(at)));
 }
 
 async fn run_one(

@@ -8,6 +8,7 @@
 mod deliver;
 mod encode;
 mod error;
+mod lanes;
 mod load;
 mod narrow;
 mod process;

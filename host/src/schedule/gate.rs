@@ -73,13 +73,14 @@ pub struct Gate {
     bounds: Arc<RwLock<Vec<Bound>>>,
     folder: PathBuf,
     min_free: u64,
+    moment: Duration,
     seen: Arc<Mutex<Seen>>,
 }
 
 /// What was seen a moment ago: many tenants ask the same at one time.
 #[derive(Default)]
 struct Seen {
-    backlogs: HashMap<String, (Instant, u64)>,
+    backlogs: HashMap<String, Figure>,
     free: Option<(Instant, u64)>,
 }
 
@@ -87,8 +88,23 @@ struct Seen {
 /// what is being committed is: of the 256 MiB by default 64, the most that it keeps.
 const FLOOR: u64 = 4;
 
-/// How long something that is far from its bound counts as seen.
+/// What waits for a sink.
+struct Figure {
+    /// Bytes, as the ledger counted them.
+    bytes: u64,
+    /// Bytes that came to any sink since. What was taken since is not known, so both
+    /// together are the most that can wait.
+    grown: u64,
+    /// Until when that is believed.
+    until: Instant,
+}
+
+/// How long something counts as seen, at least.
 const MOMENT: Duration = Duration::from_millis(200);
+
+/// The ledger counts for longer the more waits. That may take one part of so many of the
+/// time.
+const COUNTING: u32 = 10;
 
 impl Gate {
     /// With `bounds` for the sinks and `min_free` bytes on the disk of `folder`.
@@ -104,6 +120,7 @@ impl Gate {
             bounds: Arc::new(RwLock::new(bounds)),
             folder,
             min_free,
+            moment: MOMENT,
             seen: Arc::default(),
         }
     }
@@ -114,9 +131,11 @@ impl Gate {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
     }
 
-    /// More waits than a moment ago.
-    pub fn look_again(&self) {
-        self.seen().backlogs.clear();
+    /// So many bytes more may wait than a moment ago. Blocks while the ledger counts.
+    pub fn grew(&self, bytes: u64) {
+        for figure in self.seen().backlogs.values_mut() {
+            figure.grown = figure.grown.saturating_add(bytes);
+        }
     }
 
     /// Whether `source` may be read further for `tenant`.
@@ -169,25 +188,30 @@ impl Gate {
 
 impl Gate {
     fn waiting(&self, bound: &Bound) -> Result<u64, Closed> {
-        let far = |bytes: u64| bytes < bound.most / 2;
-        let seen = self.seen().backlogs.get(&bound.sink).copied();
-        if let Some((at, bytes)) = seen
-            && at.elapsed() < MOMENT
-            && far(bytes)
+        // Held while the ledger counts: whoever asks meanwhile has the same answer.
+        let mut seen = self.seen();
+        if let Some(figure) = seen.backlogs.get(&bound.sink)
+            && Instant::now() < figure.until
+            && figure.decides(bound.most)
         {
-            return Ok(bytes);
+            return Ok(figure.bytes);
         }
+        let began = Instant::now();
         let bytes = self.ledger.backlog(&bound.sink, None)?.bytes;
-        self.seen()
-            .backlogs
-            .insert(bound.sink.clone(), (Instant::now(), bytes));
+        let counted = Instant::now();
+        let figure = Figure {
+            bytes,
+            grown: 0,
+            until: counted + self.moment.max((counted - began) * (COUNTING - 1)),
+        };
+        seen.backlogs.insert(bound.sink.clone(), figure);
         Ok(bytes)
     }
 
     fn free(&self) -> Result<u64, Closed> {
         let far = |bytes: u64| bytes / 2 > self.min_free;
         if let Some((at, bytes)) = self.seen().free
-            && at.elapsed() < MOMENT
+            && at.elapsed() < self.moment
             && far(bytes)
         {
             return Ok(bytes);
@@ -203,6 +227,14 @@ impl Gate {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Figure {
+    /// Whether it says on which side of a bound it is. Only what was counted says that too
+    /// much waits.
+    fn decides(&self, most: u64) -> bool {
+        self.bytes >= most || self.bytes.saturating_add(self.grown) < most
     }
 }
 

@@ -8,10 +8,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use watchbell_simulator::{CLIENT_SECRET, Config, Running, TENANT_ID};
 
-const OTHER: &str = "99999999-2222-3333-4444-555555555555";
+pub(crate) const OTHER: &str = "99999999-2222-3333-4444-555555555555";
 
 /// A source whose tenants are in `tenants.toml`, and a file for each.
-fn configuration(running: &Running) -> String {
+pub(crate) fn configuration(running: &Running) -> String {
     let shared = source(running).replace(&format!("tenant_id = \"{TENANT_ID}\"\n"), "");
     format!(
         "data_dir = \"data\"\nmin_free = 1\n{shared}scrape_interval_secs = 1\nsince = \"PT1H\"\ntenants = \"tenants.toml\"\n\
@@ -20,7 +20,7 @@ fn configuration(running: &Running) -> String {
     )
 }
 
-fn two() -> String {
+pub(crate) fn two() -> String {
     format!("[north]\ntenant_id = \"{TENANT_ID}\"\n[south]\ntenant_id = \"{OTHER}\"\n")
 }
 
@@ -71,7 +71,9 @@ fn a_tenant_that_fails_is_named_with_its_cause_and_delays_no_other() {
     assert!(ran.stderr.contains("contoso (south)"), "{}", ran.stderr);
     let text = home.run("state", &[]).ok();
     assert!(
-        text.contains("failing      1: the API (endpoint) answered 403"),
+        text.contains(
+            "failing      1 detections_forbidden (south): the API (endpoint) answered 403"
+        ),
         "{text}"
     );
 }

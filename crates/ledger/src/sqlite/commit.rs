@@ -3,15 +3,21 @@
 use super::{covered, quarantine};
 use crate::entry::{Packer, compress};
 use crate::{Commit, Committed, EntryId, Error, FeedId, Record};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed, Error> {
     let feed = work.feed;
     let (source, label): (String, String) = connection
         .prepare_cached("SELECT source, label FROM feed WHERE id = ?")?
-        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let from = (source.as_str(), label.as_str());
+        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(Error::NoFeed)?;
+    let from = Origin {
+        feed,
+        source: &source,
+        tenant: &label,
+    };
     let is_taken = connection
         .prepare_cached("SELECT 1 FROM takes WHERE source = ?")?
         .exists([&source])?;
@@ -41,13 +47,13 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
         if is_taken && (is_new || work.again) {
             packer.push(&record.bytes)?;
             if packer.is_full() {
-                done.entries
-                    .push(put(connection, from, None, std::mem::take(&mut packer))?);
+                let full = std::mem::take(&mut packer);
+                done.add(put(connection, from, None, full)?);
             }
         }
     }
     if packer.len > 0 {
-        done.entries.push(put(connection, from, None, packer)?);
+        done.add(put(connection, from, None, packer)?);
     }
     for id in &work.lift {
         // One that was dropped by hand meanwhile is settled too.
@@ -88,7 +94,7 @@ fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(
                 cursor = max(ifnull(cursor, ?1), ifnull(?1, cursor)),
                 keys_from = ifnull(keys_from, ?2),
                 fresh = fresh + ?3, duplicates = duplicates + ?4,
-                last_success = ?5, last_error = NULL, last_error_at = NULL
+                last_success = ?5, last_error = NULL, last_error_kind = NULL, last_error_at = NULL
              WHERE id = ?6",
         )?
         .execute(params![
@@ -119,30 +125,56 @@ fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error
     Ok(())
 }
 
+/// Where an entry comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'n> {
+    pub(super) feed: FeedId,
+    pub(super) source: &'n str,
+    /// What its tenant is called.
+    pub(super) tenant: &'n str,
+}
+
+/// An entry in the outbox, and the bytes that it takes there.
+pub(super) struct Put {
+    id: EntryId,
+    bytes: u64,
+}
+
+impl Committed {
+    fn add(&mut self, put: Put) {
+        self.entries.push(put.id);
+        self.bytes += put.bytes;
+    }
+}
+
 /// Puts an entry into the outbox, for all readers or for one alone.
 pub(super) fn put(
     connection: &Connection,
-    (source, tenant): (&str, &str),
+    from: Origin<'_>,
     reader: Option<&str>,
     packed: Packer,
-) -> Result<EntryId, Error> {
+) -> Result<Put, Error> {
     let size = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let payload = compress(&packed.raw)?;
     connection
         .prepare_cached(
-            "INSERT INTO entry (source, tenant, reader, records, raw_bytes, bytes, payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry (feed, source, tenant, reader, records, raw_bytes, bytes, payload)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            source,
-            tenant,
+            from.feed.0,
+            from.source,
+            from.tenant,
             reader,
             size(packed.len),
             size(packed.raw.len()),
             size(payload.len()),
             payload
         ])?;
-    Ok(EntryId(connection.last_insert_rowid()))
+    Ok(Put {
+        id: EntryId(connection.last_insert_rowid()),
+        bytes: payload.len() as u64,
+    })
 }
 
 /// 128 bits of a cryptographic digest: nobody finds two identities with one key.

@@ -1,8 +1,8 @@
 //! Records that a reader could not take: in the quarantine, and back from there.
 
-use super::commit;
+use super::commit::{self, Origin};
 use crate::entry::{Packer, compress, decompress};
-use crate::{Error, NewHeld, QuarantineId, Time};
+use crate::{Error, FeedId, NewHeld, QuarantineId, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
@@ -57,8 +57,10 @@ fn digest(reader: &str, held: &NewHeld) -> [u8; 32] {
 
 struct Held {
     id: i64,
+    feed: FeedId,
     reader: String,
-    from: (String, String),
+    source: String,
+    tenant: String,
     raw_bytes: i64,
     body: Vec<u8>,
 }
@@ -67,7 +69,7 @@ struct Held {
 /// many.
 pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result<u64, Error> {
     let mut waiting = connection.prepare_cached(
-        "SELECT id, reader, source, tenant, raw_bytes, body FROM quarantine
+        "SELECT id, feed, reader, source, tenant, raw_bytes, body FROM quarantine
          WHERE reader IS NOT NULL AND (?1 IS NULL OR id = ?1) AND id > ?2 ORDER BY id LIMIT 1",
     )?;
     let mut takes =
@@ -78,7 +80,7 @@ pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result
         .optional()?
     {
         after = held.id;
-        if !takes.exists([&held.reader, &held.from.0])? {
+        if !takes.exists([&held.reader, &held.source])? {
             if id.is_some() {
                 return Err(Error::NoReader(held.reader));
             }
@@ -88,7 +90,11 @@ pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result
         let mut packer = Packer::default();
         let size = usize::try_from(held.raw_bytes).unwrap_or_default();
         packer.push(&decompress(&held.body, size)?)?;
-        let from = (held.from.0.as_str(), held.from.1.as_str());
+        let from = Origin {
+            feed: held.feed,
+            source: &held.source,
+            tenant: &held.tenant,
+        };
         commit::put(connection, from, Some(&held.reader), packer)?;
         connection.execute("DELETE FROM quarantine WHERE id = ?", [held.id])?;
         count += 1;
@@ -99,9 +105,11 @@ pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result
 fn read(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
         id: row.get(0)?,
-        reader: row.get(1)?,
-        from: (row.get(2)?, row.get(3)?),
-        raw_bytes: row.get(4)?,
-        body: row.get(5)?,
+        feed: FeedId(row.get(1)?),
+        reader: row.get(2)?,
+        source: row.get(3)?,
+        tenant: row.get(4)?,
+        raw_bytes: row.get(5)?,
+        body: row.get(6)?,
     })
 }

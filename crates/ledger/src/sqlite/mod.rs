@@ -4,14 +4,17 @@ mod commit;
 mod covered;
 mod held;
 mod open;
+#[cfg(test)]
+mod plans;
 mod quarantine;
 mod readers;
 mod rows;
 mod writer;
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Feed, FeedId, FeedName, Forgotten, Ledger,
-    NewHeld, OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName, Forgotten,
+    Ledger, NewHeld, OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands,
+    Time,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::File;
@@ -128,12 +131,14 @@ impl Ledger for Sqlite {
         self.write(move |connection| commit::commit(connection, work))
     }
 
-    fn failed(&self, feed: FeedId, at: Time, words: &str) -> Result<(), Error> {
-        let words = words.to_owned();
+    fn failed(&self, feed: FeedId, failure: Failure) -> Result<(), Error> {
         self.write(move |connection| {
             connection
-                .prepare_cached("UPDATE feed SET last_error = ?, last_error_at = ? WHERE id = ?")?
-                .execute(params![words, at, feed.0])?;
+                .prepare_cached(
+                    "UPDATE feed SET last_error_at = ?, last_error_kind = ?, last_error = ?
+                     WHERE id = ?",
+                )?
+                .execute(params![failure.at, failure.kind, failure.words, feed.0])?;
             Ok(())
         })
     }

@@ -3,22 +3,42 @@
 use crate::{Backlog, Entry, EntryId, Error, Forgotten, Part, Position, Reader};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-/// What waits for the reader ?1 after ?2: of its sources, beyond what it has of the
-/// entry's tenant alone, and not for another alone.
+/// Of a source that the reader ?1 takes, what waits for it after ?2: beyond what it has of
+/// the entry's tenant alone, and not for another alone.
 const WAITS: &str = "entry.id > ?2
     AND ifnull(entry.reader, ?1) = ?1
-    AND entry.source IN (SELECT source FROM takes WHERE reader = ?1)
     AND entry.id > ifnull((SELECT p.acknowledged FROM part p
                            WHERE p.reader = ?1 AND p.tenant = entry.tenant), 0)";
 
 /// A query over what waits for a reader, or for the part of it that is ?3.
-fn over(select: &str, part: Part<'_>, rest: &str) -> String {
-    let tenant = if part.is_some() {
-        "AND entry.tenant = ?3"
-    } else {
-        ""
-    };
-    format!("{select} FROM entry WHERE {WAITS} {tenant} {rest}")
+pub(super) fn over(select: &str, part: Part<'_>, rest: &str) -> String {
+    let tenant = of_part(part);
+    format!(
+        "{select} FROM entry WHERE {WAITS} {tenant}
+         AND entry.source IN (SELECT source FROM takes WHERE reader = ?1) {rest}"
+    )
+}
+
+/// The first entry of that: one look into an index for each source, however much waits.
+pub(super) fn first(part: Part<'_>) -> String {
+    let tenant = of_part(part);
+    format!(
+        "SELECT min((SELECT entry.id FROM entry WHERE {WAITS} {tenant}
+                     AND entry.source = takes.source ORDER BY entry.id LIMIT 1))
+         FROM takes WHERE takes.reader = ?1"
+    )
+}
+
+/// That entry itself.
+pub(super) fn following(part: Part<'_>) -> String {
+    format!(
+        "SELECT id, source, tenant, records, raw_bytes, payload FROM entry WHERE id = ({})",
+        first(part)
+    )
+}
+
+fn of_part(part: Part<'_>) -> &'static str {
+    part.map_or("", |_| "AND entry.tenant = ?3")
 }
 
 /// ?1, ?2 and, for a part, ?3 of such a query.
@@ -186,13 +206,8 @@ pub(super) fn next(
     part: Part<'_>,
     after: EntryId,
 ) -> Result<Option<Packed>, Error> {
-    let sql = over(
-        "SELECT id, source, tenant, records, raw_bytes, payload",
-        part,
-        "ORDER BY id LIMIT 1",
-    );
     Ok(connection
-        .prepare_cached(&sql)?
+        .prepare_cached(&following(part))?
         .query_row(named(&reader, &after.0, &part).as_slice(), |row| {
             Ok(Packed {
                 id: row.get(0)?,
@@ -228,7 +243,28 @@ pub(super) fn acknowledge(
             )?
             .execute(params![reader, entry.0, state, tenant])?,
     };
-    remove_taken(connection, part, before, entry)
+    remove_taken(connection, part, before, entry)?;
+    match part {
+        Some(_) => catch_up(connection, reader),
+        None => Ok(()),
+    }
+}
+
+/// What its parts have taken up to the first that waits, the reader has: nobody looks there
+/// again.
+fn catch_up(connection: &Connection, reader: &str) -> Result<(), Error> {
+    let after = position(connection, reader, None)?.acknowledged;
+    let waits: Option<i64> = connection
+        .prepare_cached(&first(None))?
+        .query_row(params![reader, after.0], |row| row.get(0))?;
+    connection
+        .prepare_cached(
+            "UPDATE reader SET acknowledged = max(acknowledged, ifnull(?2 - 1,
+                (SELECT seq FROM sqlite_sequence WHERE name = 'entry')))
+             WHERE name = ?1",
+        )?
+        .execute(params![reader, waits])?;
+    Ok(())
 }
 
 /// Removes those of a range of entries that nobody waits for. Each goes when the last who
@@ -239,20 +275,23 @@ fn remove_taken(
     after: EntryId,
     to: EntryId,
 ) -> Result<(), Error> {
-    let of_part = if part.is_some() {
-        "AND entry.tenant = ?3"
-    } else {
-        "AND ?3 IS NULL"
+    connection
+        .prepare_cached(&removal(part))?
+        .execute(params![after.0, to.0, part])?;
+    Ok(())
+}
+
+pub(super) fn removal(part: Part<'_>) -> String {
+    // Without the plus, the range would be gone through for a few of one tenant.
+    let range = match part {
+        Some(_) => "+id > ?1 AND +id <= ?2 AND entry.tenant = ?3",
+        None => "id > ?1 AND id <= ?2 AND ?3 IS NULL",
     };
-    let sql = format!(
-        "DELETE FROM entry WHERE id > ?1 AND id <= ?2 {of_part} AND NOT EXISTS (
+    format!(
+        "DELETE FROM entry WHERE {range} AND NOT EXISTS (
             SELECT 1 FROM takes t JOIN reader r ON r.name = t.reader
             LEFT JOIN part p ON p.reader = r.name AND p.tenant = entry.tenant
             WHERE t.source = entry.source AND ifnull(entry.reader, r.name) = r.name
               AND max(r.acknowledged, ifnull(p.acknowledged, 0)) < entry.id)"
-    );
-    connection
-        .prepare_cached(&sql)?
-        .execute(params![after.0, to.0, part])?;
-    Ok(())
+    )
 }

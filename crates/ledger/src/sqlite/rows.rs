@@ -1,13 +1,13 @@
 //! Feeds, from rows.
 
-use crate::{Error, Feed, FeedId, FeedName, Stands, Totals};
+use crate::{Error, Failure, Feed, FeedId, FeedName, Stands, Totals};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_from,
     (SELECT count(*) FROM key k WHERE k.feed = f.id),
     f.fresh, f.duplicates, f.last_success, f.last_error_at, f.last_error,
     (SELECT count(*) FROM quarantine q WHERE q.feed = f.id),
-    (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id), f.label
+    (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id), f.label, f.last_error_kind
     FROM feed f";
 
 pub(super) fn feed(connection: &Connection, name: &FeedName) -> Result<Option<Feed>, Error> {
@@ -41,34 +41,38 @@ pub(super) fn enrol(
 
 /// Gives a feed up; how many records of it waited.
 pub(super) fn forget(connection: &Connection, feed: FeedId) -> Result<u64, Error> {
-    let found: Option<(String, String)> = connection
-        .query_row(
-            "SELECT source, label FROM feed WHERE id = ?",
-            [feed.0],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+    let gone = connection
+        .prepare_cached("DELETE FROM feed WHERE id = ? RETURNING source, label")?
+        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((source, label)) = found else {
-        return Err(Error::Other("the feed is gone".to_owned()));
-    };
+    let (source, label): (String, String) = gone.ok_or(Error::NoFeed)?;
     let waited: i64 = connection.query_row(
-        "SELECT ifnull(sum(records), 0) FROM entry WHERE source = ? AND tenant = ?",
-        [&source, &label],
+        "SELECT ifnull(sum(records), 0) FROM entry WHERE feed = ?",
+        [feed.0],
         |row| row.get(0),
     )?;
-    connection.execute(
-        "DELETE FROM entry WHERE source = ? AND tenant = ?",
-        [&source, &label],
-    )?;
-    for table in ["key", "covered", "quarantine"] {
+    for table in ["entry", "key", "covered", "quarantine"] {
         connection.execute(&format!("DELETE FROM {table} WHERE feed = ?"), [feed.0])?;
     }
-    connection.execute(
-        "DELETE FROM quarantine WHERE source = ? AND tenant = ?",
-        [&source, &label],
-    )?;
-    connection.execute("DELETE FROM feed WHERE id = ?", [feed.0])?;
+    forget_name(connection, &source, &label)?;
     Ok(u64::try_from(waited).unwrap_or(0))
+}
+
+/// Drops what is kept under a tenant's name alone, once nobody has that name any more.
+fn forget_name(connection: &Connection, source: &str, label: &str) -> Result<(), Error> {
+    connection.execute(
+        "DELETE FROM quarantine WHERE feed = 0 AND source = ?1 AND tenant = ?2
+         AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.source = ?1 AND f.label = ?2)",
+        [source, label],
+    )?;
+    // A position is needed as long as entries of that name are held, for whichever reader.
+    connection.execute(
+        "DELETE FROM part WHERE tenant = ?1
+         AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.label = ?1)
+         AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.tenant = ?1)",
+        [label],
+    )?;
+    Ok(())
 }
 
 pub(super) fn feeds(connection: &Connection) -> Result<Vec<Feed>, Error> {
@@ -84,7 +88,7 @@ pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Er
             "SELECT count(*), ifnull(sum(length(body)), 0) FROM quarantine WHERE feed = ?",
         )?
         .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(connection
+    connection
         .prepare_cached("SELECT cursor, keys_from FROM feed WHERE id = ?")?
         .query_row([feed.0], |row| {
             Ok(Stands {
@@ -93,7 +97,9 @@ pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Er
                 quarantined: u64::try_from(quarantined).unwrap_or(0),
                 quarantined_bytes: u64::try_from(bytes).unwrap_or(0),
             })
-        })?)
+        })
+        .optional()?
+        .ok_or(Error::NoFeed)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {
@@ -101,7 +107,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {
         row.get::<_, i64>(index)
             .map(|n| u64::try_from(n).unwrap_or(0))
     };
-    let error: Option<String> = row.get(11)?;
+    let at: Option<i64> = row.get(10)?;
+    let words: Option<String> = row.get(11)?;
+    let kind: Option<String> = row.get(15)?;
+    let failure = |((at, words), kind)| Failure { at, kind, words };
     Ok(Feed {
         id: FeedId(row.get(0)?),
         name: FeedName {
@@ -120,6 +129,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {
             quarantined_bytes: count(13)?,
         },
         last_success: row.get(9)?,
-        last_error: row.get::<_, Option<i64>>(10)?.zip(error),
+        last_error: at.zip(words).zip(kind).map(failure),
     })
 }

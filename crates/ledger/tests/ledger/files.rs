@@ -1,6 +1,6 @@
 //! Which files and folders are opened, and who may read them.
 
-use super::support::{feed, open, put, reader, record, waiting};
+use super::support::{failure, feed, open, put, reader, record, waiting};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +50,10 @@ fn a_second_one_on_the_same_folder_is_refused_and_may_look() {
         1,
         "beside the one that writes"
     );
-    assert!(matches!(look.failed(s.id, 1, "x"), Err(Error::Other(_))));
+    assert!(matches!(
+        look.failed(s.id, failure("x")),
+        Err(Error::Other(_))
+    ));
     drop(opened.ledger);
     assert_eq!(look.feeds().unwrap().len(), 1);
     Sqlite::open(&data).unwrap();
@@ -115,28 +118,30 @@ fn looking_where_nothing_is_makes_nothing() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A file of the first version, before there were tenants: what waits in it is delivered,
-/// and whose it is is known.
-#[test]
-fn a_file_of_the_first_version_is_brought_up_to_date() {
-    let opened = open();
-    let s = feed(&opened.ledger, "s");
-    opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
-    put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]);
-    let file = opened.folder.path().join("data/ledger.sqlite");
-    drop(opened.ledger);
-    // Written as the first version did: its schema, and the rows in its columns.
+/// What brought a file to each version but the last.
+const EARLIER: [&str; 3] = [
+    include_str!("../../src/sqlite/schema.sql"),
+    include_str!("../../src/sqlite/tenants.sql"),
+    include_str!("../../src/sqlite/held.sql"),
+];
+
+/// Rewrites the ledger as the version `EARLIER[..count]` did: its schema, and the rows in
+/// its columns.
+fn age(folder: &Path, count: usize) {
+    let file = folder.join("data/ledger.sqlite");
     let new = Connection::open(&file).unwrap();
-    let old = opened.folder.path().join("old.sqlite");
+    let old = folder.join("old.sqlite");
     let application: i64 = new
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .unwrap();
     let made = Connection::open(&old).unwrap();
-    made.execute_batch(include_str!("../../src/sqlite/schema.sql"))
-        .unwrap();
+    for step in &EARLIER[..count] {
+        made.execute_batch(step).unwrap();
+    }
     made.pragma_update(None, "application_id", application)
         .unwrap();
-    made.pragma_update(None, "user_version", 1).unwrap();
+    let version = i64::try_from(count).unwrap();
+    made.pragma_update(None, "user_version", version).unwrap();
     drop(made);
     new.execute("ATTACH ? AS old", [old.to_str().unwrap()])
         .unwrap();
@@ -159,20 +164,41 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     drop(new);
     fs::rename(&old, &file).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+}
 
-    let folder = opened.folder.path().join("data");
-    let looked = Sqlite::look(&folder).err();
-    assert!(matches!(looked, Some(OpenError::Older { found: 1, .. })));
-    let ledger = Sqlite::open(&folder).unwrap();
-    assert!(Sqlite::look(&folder).is_ok());
-    assert_eq!(waiting(&ledger, "a"), ["x@1", "y@2"]);
-    let start = ledger.position("a", Some("t")).unwrap().acknowledged;
-    let entry = ledger.next("a", Some("t"), start).unwrap();
-    assert!(entry.is_some(), "it is the tenant's");
-    let feeds = ledger.feeds().unwrap();
-    assert_eq!(feeds[0].label, "t", "called as its directory is");
-    assert_eq!(
-        put(&ledger, &feed(&ledger, "s"), vec![record("x", 1)]).fresh,
-        0
-    );
+/// What waits in it is delivered, and whose it is is known.
+#[test]
+fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+    for count in 1..=EARLIER.len() {
+        let opened = open();
+        let (s, other) = (feed(&opened.ledger, "s"), feed(&opened.ledger, "other"));
+        opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+        put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]);
+        opened.ledger.failed(other.id, failure("403")).unwrap();
+        drop(opened.ledger);
+        age(opened.folder.path(), count);
+        let looked = Sqlite::look(&opened.folder.path().join("data"));
+        assert!(matches!(looked, Err(OpenError::Older { .. })));
+
+        let ledger = Sqlite::open(&opened.folder.path().join("data")).unwrap();
+        assert_eq!(waiting(&ledger, "a"), ["x@1", "y@2"], "version {count}");
+        let start = ledger.position("a", Some("t")).unwrap().acknowledged;
+        let entry = ledger.next("a", Some("t"), start).unwrap();
+        assert!(entry.is_some(), "it is the tenant's");
+        let feeds = ledger.feeds().unwrap();
+        assert_eq!(feeds[1].label, "t", "called as its directory is");
+        let error = feeds[0].last_error.clone().unwrap();
+        assert_eq!(
+            (error.kind.as_str(), error.words.as_str()),
+            ("unknown", "403")
+        );
+        assert_eq!(
+            put(&ledger, &feed(&ledger, "s"), vec![record("x", 1)]).fresh,
+            0
+        );
+        // Numbers that were given before are not given again either.
+        ledger.forget_feed(other.id).unwrap();
+        assert!(feed(&ledger, "another").id > other.id);
+        assert_eq!(ledger.forget_feed(s.id), Ok(2), "its entries are its own");
+    }
 }

@@ -1,6 +1,6 @@
 //! One promise each.
 
-use super::support::{NOW, feed, open, put, reader, record, take, waiting};
+use super::support::{NOW, failure, feed, open, put, reader, record, take, take_part, waiting};
 use std::sync::Arc;
 use watchbell_ledger::{
     Commit, Covered, Error, FeedId, FeedName, Ledger, NewHeld, NewQuarantine, Reader, Sqlite, Time,
@@ -355,11 +355,8 @@ fn commits_from_many_threads_all_stand() {
 fn what_went_wrong_is_remembered_until_it_goes_well() {
     let opened = open();
     let s = feed(&opened.ledger, "s");
-    opened.ledger.failed(s.id, 5, "403").unwrap();
-    assert_eq!(
-        feed(&opened.ledger, "s").last_error,
-        Some((5, "403".to_owned()))
-    );
+    opened.ledger.failed(s.id, failure("403")).unwrap();
+    assert_eq!(feed(&opened.ledger, "s").last_error, Some(failure("403")));
     put(&opened.ledger, &s, vec![]);
     let now = feed(&opened.ledger, "s");
     assert_eq!((now.last_error, now.last_success), (None, Some(NOW)));
@@ -462,23 +459,6 @@ fn commit_one(ledger: &Sqlite, feed: FeedId, identity: &str) {
     ledger.commit(commit).unwrap();
 }
 
-fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
-    let mut at = ledger.position("a", Some(tenant)).unwrap().acknowledged;
-    let mut all = Vec::new();
-    while let Some(entry) = ledger.next("a", Some(tenant), at).unwrap() {
-        assert_eq!(entry.tenant, tenant);
-        at = entry.id;
-        all.extend(
-            entry
-                .records()
-                .map(|one| String::from_utf8_lossy(one).into_owned()),
-        );
-    }
-    let state = Some(tenant.as_bytes().to_vec());
-    ledger.acknowledge("a", Some(tenant), at, state).unwrap();
-    all
-}
-
 #[test]
 fn a_parted_reader_gets_on_with_one_tenant_while_another_waits() {
     let opened = open();
@@ -510,6 +490,29 @@ fn a_parted_reader_gets_on_with_one_tenant_while_another_waits() {
     assert_eq!(take(ledger, "a"), ["x@1"]);
     let opened = opened.reopen();
     assert_eq!(opened.ledger.backlog("a", None).unwrap().entries, 0);
+}
+
+#[test]
+fn a_parted_reader_has_as_a_whole_what_its_parts_have_taken_without_a_gap() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let readers = [reader("a", &["s"]), reader("b", &["s"])];
+    ledger.register(&readers, &[]).unwrap();
+    let ids = tenants(ledger, ["one", "two"]);
+    commit_one(ledger, ids[0], "x");
+    commit_one(ledger, ids[1], "y");
+    commit_one(ledger, ids[0], "z");
+    let whole = || ledger.position("a", None).unwrap().acknowledged;
+    let nothing = whole();
+    take_part(ledger, "two");
+    assert_eq!(whole(), nothing, "the first still waits");
+    take_part(ledger, "one");
+    let last = ledger.position("a", Some("one")).unwrap().acknowledged;
+    assert_eq!(whole(), last);
+    commit_one(ledger, ids[1], "v");
+    assert_eq!(ledger.waiting("a").unwrap(), ["two"]);
+    assert_eq!(take_part(ledger, "two"), ["v@1"]);
+    assert_eq!(take(ledger, "b"), ["x@1", "y@1", "z@1", "v@1"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 use watchbell_ledger::{
-    Commit, Committed, EntryId, Feed, FeedName, Ledger, Reader, Record, Sqlite, Time,
+    Commit, Committed, EntryId, Failure, Feed, FeedName, Ledger, Reader, Record, Sqlite, Time,
 };
 
 /// The local time of every commit.
@@ -39,6 +39,14 @@ pub(crate) fn feed(ledger: &Sqlite, source: &str) -> Feed {
         api: "siem".to_owned(),
     };
     ledger.feed(&name).unwrap()
+}
+
+pub(crate) fn failure(words: &str) -> Failure {
+    Failure {
+        at: 5,
+        kind: "forbidden".to_owned(),
+        words: words.to_owned(),
+    }
 }
 
 pub(crate) fn reader(name: &str, sources: &[&str]) -> Reader {
@@ -88,5 +96,23 @@ pub(crate) fn take(ledger: &Sqlite, reader: &str) -> Vec<String> {
         last = entry.id;
     }
     ledger.acknowledge(reader, None, last, None).unwrap();
+    all
+}
+
+/// Takes everything of one tenant that waits for the reader `a`, which remembers its name.
+pub(crate) fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
+    let mut at = ledger.position("a", Some(tenant)).unwrap().acknowledged;
+    let mut all = Vec::new();
+    while let Some(entry) = ledger.next("a", Some(tenant), at).unwrap() {
+        assert_eq!(entry.tenant, tenant);
+        at = entry.id;
+        all.extend(
+            entry
+                .records()
+                .map(|one| String::from_utf8_lossy(one).into_owned()),
+        );
+    }
+    let state = Some(tenant.as_bytes().to_vec());
+    ledger.acknowledge("a", Some(tenant), at, state).unwrap();
     all
 }

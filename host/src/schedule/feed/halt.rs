@@ -6,7 +6,7 @@ use super::super::retry::Verdict;
 use super::{Feed, blocking, local_now};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watchbell_ledger::{self as ledger, Stands};
+use watchbell_ledger::{self as ledger, Failure, Stands};
 
 /// Between two looks whether polling may go on.
 const GATE_WAIT: Duration = Duration::from_secs(1);
@@ -129,8 +129,10 @@ impl Feed {
             };
             tracing::error!(retry_in_secs = next, "{say}");
             let (ledger, id) = (Arc::clone(&self.shared.ledger), self.id);
+            let at = local_now();
+            let failure = Failure { at, kind, words };
             // The ledger may be what is wrong.
-            let _ = blocking(move || ledger.failed(id, local_now(), &words)).await;
+            let _ = blocking(move || ledger.failed(id, failure)).await;
         }
         step
     }

@@ -31,8 +31,8 @@ impl Shared {
         // It is written down whoever still waits for it, and so it is told.
         blocking(move || {
             let done = shared.ledger.commit(commit)?;
+            shared.gate.grew(done.bytes);
             if !done.entries.is_empty() {
-                shared.gate.look_again();
                 shared.news.send_modify(|count| *count += 1);
             }
             Ok(done)

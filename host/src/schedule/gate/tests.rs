@@ -1,95 +1,95 @@
-//! On a disk of its own, which needs a mount namespace.
+//! The bound of a sink that is down, beside a real ledger.
+
+mod disk;
 
 use super::*;
-use std::path::Path;
-use std::process::Command;
-use watchbell_ledger::{Commit, EntryId, FeedName, Reader, Record, Sqlite};
+use tempfile::TempDir;
+use watchbell_ledger::{Commit, FeedId, FeedName, Reader, Record, Sqlite};
 
-/// Where the small disk is; set within the namespace alone.
-const DISK: &str = "WATCHBELL_TEST_DISK";
-
-const MIB: u64 = 1 << 20;
-
-/// So the ledger grows to more than it, and makes up for what the disk lacks.
-const LEAST: u64 = 40 * MIB;
-
-/// A disk of 128 MiB.
-const MOUNT: &str = "mount -t tmpfs -o size=128m tmpfs \"$WATCHBELL_TEST_DISK\" && \
-    chmod 700 \"$WATCHBELL_TEST_DISK\" && echo mounted && exec \"$@\"";
-
-/// The ledger's file never shrinks, so the gate once stayed shut for good.
-#[test]
-fn polling_goes_on_when_the_backlog_that_filled_the_disk_was_taken() {
-    if let Some(disk) = std::env::var_os(DISK) {
-        return fill_and_drain(Path::new(&disk));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
-    for way in ways {
-        let ran = Command::new("unshare")
-            .args(way)
-            .args(["sh", "-c", MOUNT, "sh"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture"])
-            .arg("schedule::gate::tests::polling_goes_on_when_the_backlog_that_filled_the_disk_was_taken")
-            .env(DISK, folder.path())
-            .output();
-        let Ok(ran) = ran else { break };
-        let said = String::from_utf8_lossy(&ran.stdout);
-        if said.contains("mounted") {
-            let words = String::from_utf8_lossy(&ran.stderr);
-            assert!(ran.status.success(), "{said}{words}");
-            assert!(said.contains("1 passed"), "{said}");
-            return;
-        }
-    }
-    println!("not run: this machine allows no mount namespace");
+struct Opened {
+    _folder: TempDir,
+    ledger: Arc<Sqlite>,
+    feed: FeedId,
+    gate: Gate,
 }
 
-fn fill_and_drain(disk: &Path) {
-    let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(disk).unwrap());
+/// A sink for which `most` bytes may wait. What the ledger counted is believed for as long
+/// as a test may take.
+fn open(most: u64) -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(Sqlite::open(&folder.path().join("data")).unwrap());
+    let (sink, sources) = ("down".to_owned(), vec!["s".to_owned()]);
     let reader = Reader {
-        name: "sink".to_owned(),
-        sources: vec!["source".to_owned()],
+        name: sink.clone(),
+        sources: sources.clone(),
     };
     ledger.register(&[reader], &[]).unwrap();
-    let feed = ledger.feed(&FeedName {
-        source: "source".to_owned(),
-        tenant: "tenant".to_owned(),
+    let name = FeedName {
+        source: "s".to_owned(),
+        tenant: "t".to_owned(),
         api: "siem".to_owned(),
-    });
-    let feed = feed.unwrap().id;
-    let gate = Gate::new(Arc::clone(&ledger), Vec::new(), disk.to_owned(), LEAST);
-    let is_shut = || match gate.check("source", "tenant") {
-        Ok(()) => false,
-        Err(Closed::Disk { .. }) => true,
-        Err(error) => panic!("{error}"),
     };
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut last = EntryId::default();
-    for time in 0.. {
-        if is_shut() {
-            break;
-        }
-        let bytes = std::iter::repeat_with(|| random.u8(..)).take(1 << 20);
+    let feed = ledger.enrol(&[(name, "t".to_owned())]).unwrap()[0];
+    let bound = Bound {
+        sink,
+        sources,
+        parted: false,
+        most,
+    };
+    let shared: Arc<dyn Ledger> = ledger.clone();
+    let mut gate = Gate::new(shared, vec![bound], folder.path().to_owned(), 0);
+    gate.moment = Duration::from_secs(3600);
+    Opened {
+        _folder: folder,
+        ledger,
+        feed,
+        gate,
+    }
+}
+
+impl Opened {
+    /// Puts a record into the outbox; the bytes that it takes there.
+    fn put(&self, time: i64) -> u64 {
         let record = Record {
-            identity: time.to_string(),
+            identity: "x".to_owned(),
             time,
-            bytes: bytes.collect(),
+            bytes: b"x".to_vec(),
         };
         let commit = Commit {
             records: vec![record],
-            ..Commit::new(feed, time)
+            ..Commit::new(self.feed, 0)
         };
-        last = *ledger.commit(commit).unwrap().entries.last().unwrap();
+        self.ledger.commit(commit).unwrap().bytes
     }
-    ledger.acknowledge("sink", None, last, None).unwrap();
-    assert!(!is_shut(), "what was taken is room again");
 
-    let free = gate.free().unwrap();
-    let most = usize::try_from(free - LEAST / FLOOR + MIB).unwrap();
-    std::fs::write(disk.join("filler"), vec![0; most]).unwrap();
-    let spare = ledger.spare().unwrap();
-    assert!(spare > LEAST, "{spare}");
-    assert!(is_shut(), "a commit needs the disk itself");
+    fn is_open(&self) -> bool {
+        self.gate.check("s", "t").is_ok()
+    }
+}
+
+#[test]
+fn what_is_committed_counts_at_once_and_the_ledger_is_not_asked_each_time() {
+    let opened = open(100);
+    assert!(opened.is_open());
+    // Nobody told the gate, so only asking the ledger would show it.
+    while opened.ledger.backlog("down", None).unwrap().bytes < 100 {
+        opened.put(0);
+        opened.put(i64::try_from(opened.ledger.feeds().unwrap()[0].keys).unwrap());
+    }
+    assert!(opened.is_open(), "asked again within the moment");
+    opened.gate.grew(10);
+    assert!(opened.is_open(), "asked again for every commit");
+    opened.gate.grew(90);
+    assert!(!opened.is_open(), "the bound was passed unseen");
+}
+
+#[test]
+fn what_only_seems_too_much_is_counted_before_polling_pauses() {
+    let opened = open(100);
+    let bytes = opened.put(1);
+    assert!(bytes < 100);
+    assert!(opened.is_open());
+    // As a commit for another sink does.
+    opened.gate.grew(1000);
+    assert!(opened.is_open());
 }
