@@ -88,11 +88,15 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Half of those that waited for something met it; and of many, some met the gap.
+    /// Some of those that waited for something met it; and of many, half did, and some met
+    /// the gap. Few on a busy machine may all come while it starts.
     #[track_caller]
     fn check(&self) {
-        assert!(self.growth * 2 >= self.kills / 2, "too early: {self}");
-        assert!(self.kills < MANY || self.tails > 0, "no gap met: {self}");
+        assert!(self.growth > 0, "too early: {self}");
+        if self.kills >= MANY {
+            assert!(self.growth * 2 >= self.kills / 2, "too early: {self}");
+            assert!(self.tails > 0, "no gap met: {self}");
+        }
     }
 }
 
