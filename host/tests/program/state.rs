@@ -115,15 +115,16 @@ fn a_mistyped_id_is_forgotten_without_what_waits_of_the_right_one() {
     let home = home(&running, &north(MISTYPED));
     run_without_a_place_for(&home, "north");
     home.write("tenants.toml", &north(TENANT_ID));
-    run_without_a_place_for(&home, "north");
     let all = visible(&running).len();
-    assert_eq!(waiting(&home, &[]), 2 * all);
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("both", || waiting(&home, &[]) == 2 * all);
     let refused = order(&home, "forget", "north", &[]).failed(64);
     assert!(refused.contains("by its id"), "{refused}");
     assert_eq!(waiting(&home, &[]), 2 * all, "half of it was done");
     let forgotten = order(&home, "forget", MISTYPED, &[]);
     assert_eq!(forgotten.code, Some(0), "{forgotten:?}");
     assert_eq!(waiting(&home, &[]), all);
+    service.kill();
     std::fs::remove_file(home.path("north")).unwrap();
     home.run_once();
     once_each(&home.read("north/alerts.ndjson"), &visible(&running));

@@ -282,13 +282,12 @@ fn remove_taken(
 }
 
 pub(super) fn removal(part: Part<'_>) -> String {
-    // Without the plus, the range would be gone through for a few of one tenant.
-    let range = match part {
-        Some(_) => "+id > ?1 AND +id <= ?2 AND entry.tenant = ?3",
-        None => "id > ?1 AND id <= ?2 AND ?3 IS NULL",
+    let tenant = match part {
+        Some(_) => "entry.tenant = ?3",
+        None => "?3 IS NULL",
     };
     format!(
-        "DELETE FROM entry WHERE {range} AND NOT EXISTS (
+        "DELETE FROM entry WHERE id > ?1 AND id <= ?2 AND {tenant} AND NOT EXISTS (
             SELECT 1 FROM takes t JOIN reader r ON r.name = t.reader
             LEFT JOIN part p ON p.reader = r.name AND p.tenant = entry.tenant
             WHERE t.source = entry.source AND ifnull(entry.reader, r.name) = r.name
