@@ -4,8 +4,8 @@
 mod answers;
 
 use super::support::{
-    Home, NOON, SINCE, Service, at_noon, ended, expected, ids, lines_of, once_each, start, to_file,
-    visible, wait_until, with_tenant,
+    Home, NOON, Service, at_noon, ended, expected, ids, lines_of, once_each, start, to_file,
+    visible, wait_until,
 };
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
