@@ -57,7 +57,7 @@ fn moods(bounds: Bounds) -> Config {
 
 fn configuration(running: &Running) -> String {
     format!(
-        "data_dir = \"data\"\nmin_free = 1\n{}scrape_interval_secs = 1\noverlap_secs = 8\nmax_window_secs = 30\nsince = \"PT1H\"\ntimeouts.between_bytes_secs = 1\n\
+        "data_dir = \"data\"\nmin_free = 1\n{}scrape_interval_secs = 1\noverlap_secs = 8\nmax_window_secs = 5\nsince = \"PT5M\"\ntimeouts.between_bytes_secs = 1\n\
          [sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"all.ndjson\"\nrotate.max_size = \"2 MB\"\n",
         source(running)
     )
@@ -149,7 +149,7 @@ fn backfill_survives(kills: usize) {
         ..moods(Bounds::default())
     });
     let home =
-        Home::with(&configuration(&running).replace("max_window_secs = 30", "max_window_secs = 4"));
+        Home::with(&configuration(&running).replace("max_window_secs = 5", "max_window_secs = 4"));
     let text = |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339();
     let (from, to) = (text(begin), text(end));
     let args = [

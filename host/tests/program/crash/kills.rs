@@ -128,7 +128,7 @@ pub(super) fn kill_often(
         let service = Service::start(command.env("WATCHBELL_LOG", "warn"));
         let is_random = round % 2 == 0;
         if is_random {
-            std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
+            std::thread::sleep(Duration::from_millis(random.u64(0..2000)));
         } else {
             after_growth(home, random);
         }
@@ -143,24 +143,27 @@ pub(super) fn kill_often(
     met
 }
 
-/// Returns within 5 ms after the file or the ledger grew, or after a while.
+/// Returns within 5 ms after the file or the ledger grew, or after a while. The file goes
+/// first, since a ledger grows at each start, before anything is read.
 fn after_growth(home: &Home, random: &mut fastrand::Rng) {
     let sizes = || {
         ["all.ndjson", "data/ledger.sqlite", "data/ledger.sqlite-wal"]
             .map(|name| fs::metadata(home.path(name)).map_or(0, |about| about.len()))
     };
     let mut last = sizes();
-    let mut wanted = random.u32(1..10);
+    let mut is_delivering = false;
+    let mut wanted = random.u32(1..6);
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(5) {
+    while begun.elapsed() < Duration::from_secs(10) {
         let now = sizes();
-        if now != last {
-            last = now;
+        is_delivering |= now[0] != last[0];
+        if is_delivering && now != last {
             wanted -= 1;
             if wanted == 0 {
                 return std::thread::sleep(Duration::from_micros(random.u64(0..5000)));
             }
         }
+        last = now;
         std::thread::sleep(Duration::from_micros(100));
     }
 }
