@@ -181,7 +181,9 @@ fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
 #[test]
 fn a_dry_run_says_what_the_next_poll_would_do_and_moves_nothing() {
     let running = start(long());
-    let home = home(&running);
+    // An instant: an hour back is another time when it is asked again.
+    let since = (Utc::now() - TimeDelta::hours(1)).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let home = Home::with(&to_file(&running, &format!("since = \"{since}\"")));
     let dry = |home: &Home| home.run("poll", &["--dry-run"]);
     let ran = dry(&home);
     let all = lines_of(&ran.stdout);
