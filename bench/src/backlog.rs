@@ -105,11 +105,9 @@ pub fn backlog(
     Ok(measured)
 }
 
-/// A file's lines but for whose they are, which only the program says: a hash of each, in
-/// an order that is the same for the same lines. The lines themselves would not fit into
-/// memory.
+/// Which detections a file has: a hash of each one's FullId, in an order that is the same
+/// for the same detections.
 fn lines(path: &Path) -> Result<Vec<u64>> {
-    let tenant = format!("{{\"tenant\":\"{TENANT_ID}\",");
     let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
     let (mut line, mut hashes) = (Vec::new(), Vec::new());
     while file.read_until(b'\n', &mut line)? > 0 {
@@ -118,11 +116,13 @@ fn lines(path: &Path) -> Result<Vec<u64>> {
             "{} ends in the middle",
             path.display()
         );
-        let members = line
-            .strip_prefix(tenant.as_bytes())
-            .or(line.strip_prefix(b"{"));
+        // The members are the same but for those that are null, which native leaves out.
+        let name = b"\"FullId\":\"";
+        let at = line.windows(name.len()).position(|part| part == name);
+        let rest = line.get(at.context("no FullId")? + name.len()..);
+        let id = rest.unwrap_or_default().split(|byte| *byte == b'"').next();
         let mut hasher = DefaultHasher::new();
-        members.context("a line is no object")?.hash(&mut hasher);
+        id.hash(&mut hasher);
         hashes.push(hasher.finish());
         line.clear();
     }
