@@ -222,10 +222,10 @@ impl<'a> Model<'a> {
             found.push(last);
         }
         if is_in("64:ff9b:1::/48") {
+            // What should be zero a gateway need not look at.
+            let is_of_96 = octets[8..12] == [0; 4] && octets[12..] != [0; 4];
             for (length, places) in LAYOUTS {
-                let rest = &octets[places[3] + 1..];
-                let is_bare = octets[8] == 0 && rest.iter().all(|octet| *octet == 0);
-                if length == 96 || (length >= 48 && is_bare) {
+                if length == 96 || (length >= 48 && !is_of_96) {
                     found.push(at(places));
                 }
             }
