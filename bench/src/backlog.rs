@@ -5,6 +5,8 @@ use crate::side::{ServiceArgs, Side};
 use crate::usage::Usage;
 use crate::{Native, Spread};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -105,8 +107,8 @@ pub fn backlog(
     Ok(measured)
 }
 
-/// Which detections a file has: a hash of each one's FullId, in an order that is the same
-/// for the same detections.
+/// What a file has: a hash of each line's members, in an order that is the same for the
+/// same lines.
 fn lines(path: &Path) -> Result<Vec<u64>> {
     let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
     let (mut line, mut hashes) = (Vec::new(), Vec::new());
@@ -116,13 +118,11 @@ fn lines(path: &Path) -> Result<Vec<u64>> {
             "{} ends in the middle",
             path.display()
         );
-        // The members are the same but for those that are null, which native leaves out.
-        let name = b"\"FullId\":\"";
-        let at = line.windows(name.len()).position(|part| part == name);
-        let rest = line.get(at.context("no FullId")? + name.len()..);
-        let id = rest.unwrap_or_default().split(|byte| *byte == b'"').next();
+        let mut members: BTreeMap<String, Value> = serde_json::from_slice(&line)?;
+        // Native leaves out what is null, and does not say whose it is.
+        members.retain(|name, value| !value.is_null() && name != "tenant");
         let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
+        serde_json::to_string(&members)?.hash(&mut hasher);
         hashes.push(hasher.finish());
         line.clear();
     }

@@ -146,13 +146,14 @@ fn what_was_taken_is_spare_and_is_used_before_the_file_grows() {
         .collect();
         one
     };
-    let before = ledger.spare().unwrap();
+    // A page may be spare from the start, and is used.
+    assert!(ledger.spare().unwrap() < 1 << 16);
     let done = put(ledger, &s, vec![big(1)]);
     ledger
         .acknowledge("a", None, *done.entries.last().unwrap(), None)
         .unwrap();
-    let spare = ledger.spare().unwrap() - before;
-    assert!((1_000_000..2 << 20).contains(&spare), "{spare}");
+    let spare = ledger.spare().unwrap();
+    assert!((1 << 20..2 << 20).contains(&spare), "{spare}");
     put(ledger, &s, vec![big(2)]);
     assert!(ledger.spare().unwrap() < spare / 8);
 }

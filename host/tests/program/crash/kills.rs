@@ -88,12 +88,11 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Of many, half of those that waited for something met it, and some met the gap. Few,
-    /// on a busy machine, may all come while it starts.
+    /// Half of those that waited for something met it, and of many some met the gap.
     #[track_caller]
     fn check(&self) {
+        assert!(self.growth * 2 >= self.kills / 2, "too early: {self}");
         if self.kills >= MANY {
-            assert!(self.growth * 2 >= self.kills / 2, "too early: {self}");
             assert!(self.tails > 0, "no gap met: {self}");
         }
     }
