@@ -44,6 +44,9 @@ pub struct Commit {
     pub around_covered: bool,
     /// The range that was read by this, for [`Ledger::covered`](crate::Ledger::covered).
     pub covered: Option<Covered>,
+    /// When this ends a reading that went further back than usual: its beginning, by the
+    /// service's clock.
+    pub rescanned: Option<Time>,
     /// What could not be read.
     pub quarantine: Vec<NewQuarantine>,
     /// What was in quarantine and is settled by this.
@@ -65,6 +68,7 @@ impl Commit {
             keys_from: None,
             forget_below: None,
             covered: None,
+            rescanned: None,
             quarantine: Vec::new(),
             lift: Vec::new(),
             at,

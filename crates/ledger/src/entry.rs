@@ -13,6 +13,14 @@ const LEVEL: i32 = 1;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId(pub(crate) i64);
 
+impl EntryId {
+    /// As a person reads it; 0 before the first.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// Records of one source that wait for readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

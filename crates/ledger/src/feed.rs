@@ -73,6 +73,8 @@ pub struct Stands {
     pub cursor: Option<Time>,
     /// Keys are complete from here on.
     pub keys_from: Option<Time>,
+    /// When it was last read further back than usual, by its service's clock.
+    pub rescanned: Option<Time>,
     /// What is in quarantine now.
     pub quarantined: u64,
     /// Bytes that the quarantine holds of it.

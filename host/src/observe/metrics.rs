@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     labels: Vec<Label>,
     /// Polls that read up to the service's now.
     pub(crate) polls: Counter,
+    /// Ticks of its interval that passed while a poll was late or under way.
+    pub(crate) missed: Counter,
     /// Detections that were new.
     pub(crate) received: Counter,
     /// Detections that were known, because polls overlap.
@@ -47,6 +49,7 @@ impl Counts {
         };
         Self {
             polls: counter!("watchbell_polls_total", labels.clone()),
+            missed: counter!("watchbell_missed_polls_total", labels.clone()),
             received: counter!("component_received_events_total", labels.clone()),
             known: counter!(
                 "component_discarded_events_total",

@@ -43,15 +43,10 @@ pub async fn preview(
         // One that is not believed is said when it is polled.
         let _ = clock.see(sighting, Utc::now());
     }
-    let (feed, held) = match &ledger {
+    let (feed, stands, held) = match &ledger {
         Some(ledger) => stored(ledger, name).await?,
-        None => (None, Vec::new()),
+        None => (None, Stands::default(), Vec::new()),
     };
-    let stands = feed.as_ref().map_or_else(Stands::default, |feed| Stands {
-        cursor: feed.cursor,
-        keys_from: feed.keys_from,
-        ..Stands::default()
-    });
     let gaps = gaps_of(&held);
     let now = clock.now();
     let mut preview = Preview {
@@ -61,7 +56,7 @@ pub async fn preview(
         known: 0,
         new: Vec::new(),
     };
-    let Some((from, to)) = range(settings, stands, now, settings.reading.overlap) else {
+    let Some((from, to)) = range(settings, stands, now) else {
         return Ok(preview);
     };
     let mut walk = Walk::new(from, to, gaps, Pace::new(settings.reading.max_window));
@@ -107,15 +102,15 @@ pub async fn preview(
 async fn stored(
     ledger: &Arc<dyn Ledger>,
     name: &FeedName,
-) -> Result<(Option<Feed>, Vec<Quarantined>), ledger::Error> {
+) -> Result<(Option<Feed>, Stands, Vec<Quarantined>), ledger::Error> {
     let (ledger, name) = (Arc::clone(ledger), name.clone());
     blocking(move || {
         let feed = ledger.feeds()?.into_iter().find(|feed| feed.name == name);
-        let held = match &feed {
-            Some(feed) => ledger.quarantined(Some(feed.id))?,
-            None => Vec::new(),
+        let (stands, held) = match &feed {
+            Some(feed) => (ledger.stands(feed.id)?, ledger.quarantined(Some(feed.id))?),
+            None => (Stands::default(), Vec::new()),
         };
-        Ok((feed, held))
+        Ok((feed, stands, held))
     })
     .await
 }

@@ -59,7 +59,7 @@ impl Sink {
     /// another version wrote is none.
     #[must_use]
     pub fn file(settings: Settings, state: Option<&[u8]>) -> Self {
-        let place = state.and_then(|state| serde_json::from_slice(state).ok());
+        let place = state.and_then(Place::read);
         Self::File(Box::new(File::new(settings, place)))
     }
 

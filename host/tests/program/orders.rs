@@ -161,6 +161,10 @@ fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
         first,
         "nothing comes twice"
     );
+    let ahead = (Utc::now() + TimeDelta::hours(2)).to_rfc3339();
+    let set_ahead = [&set[..5], &[&ahead]].concat();
+    let said = orders(&home, &set_ahead).failed(64);
+    assert!(said.contains("--to") && said.contains("future"), "{said}");
     let said = orders(&home, &[&set[..], &["--replay"]].concat());
     assert!(said.stderr.contains("comes again"), "{said:?}");
     wait_until("two hours again", || {
@@ -223,6 +227,12 @@ fn a_second_process_on_one_folder_is_refused_and_may_look() {
         text.contains("cursor") && text.contains("nothing waits"),
         "{text}"
     );
+    // Nothing is written meanwhile: the simulator's time has ended.
+    let sink = &home.state()["sinks"][0];
+    assert_eq!(sink["length"], home.read("all.ndjson").len());
+    assert!(sink["path"].as_str().unwrap().ends_with("all.ndjson"));
+    assert!(sink["acknowledged"].as_i64() > Some(0), "{sink}");
+    assert!(text.contains("bytes of"), "{text}");
     service.terminate();
 }
 

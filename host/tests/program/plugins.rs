@@ -197,6 +197,10 @@ fn alerts_that_a_plugin_cannot_handle_are_held_back_alone_and_can_be_tried_again
         ran.stderr
     );
 
+    let of_one = ["state", "quarantine", "list", "-c", "watchbell.toml"];
+    let of_one = run(home.watchbell(of_one).args(["--tenant", "north"])).ok();
+    assert_eq!(of_one.lines().count(), poison.len(), "{of_one}");
+
     let id = held[0]["id"].to_string();
     let show = ["state", "quarantine", "show", "-c", "watchbell.toml", &id];
     let shown = run(&mut home.watchbell(show)).ok();

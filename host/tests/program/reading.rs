@@ -43,6 +43,31 @@ fn what_comes_later_than_the_overlap_is_found_by_a_rescan_and_late_ones_are_warn
 }
 
 #[test]
+fn a_rescan_comes_when_it_is_due_though_every_run_reads_once() {
+    let running = start(Config {
+        rate: 600.0,
+        start: Some(Utc::now() - TimeDelta::seconds(10)),
+        end: Some(Utc::now() + TimeDelta::seconds(4)),
+        late: Late {
+            rate: 0.3,
+            by_up_to: Duration::from_secs(8),
+        },
+        ..ended()
+    });
+    let settings = "overlap_secs = 2\nrescan = { every = \"PT3S\", back = \"PT1M\" }";
+    let home = home(&running, settings);
+    let (mut runs, mut rescans) = (0, 0);
+    wait_until("all", || {
+        runs += 1;
+        rescans += usize::from(home.run_once().stderr.contains("stragglers"));
+        lines_of(&home.read("all.ndjson")) as u64 == running.catalog("any").count()
+    });
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    // Neither never nor each time.
+    assert!((1..runs - 1).contains(&rescans), "{rescans} of {runs}");
+}
+
+#[test]
 fn a_raised_overlap_delivers_nothing_twice() {
     let running = start(ended());
     let config = to_file(&running, "since = \"PT1H\"\noverlap_secs = 30");

@@ -92,7 +92,7 @@ fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(
         .prepare_cached(
             "UPDATE feed SET
                 cursor = max(ifnull(cursor, ?1), ifnull(?1, cursor)),
-                keys_from = ifnull(keys_from, ?2),
+                keys_from = ifnull(keys_from, ?2), rescanned = ifnull(?7, rescanned),
                 fresh = fresh + ?3, duplicates = duplicates + ?4,
                 last_success = ?5, last_error = NULL, last_error_kind = NULL, last_error_at = NULL
              WHERE id = ?6",
@@ -103,7 +103,8 @@ fn advance(connection: &Connection, work: &Commit, done: &Committed) -> Result<(
             count(done.fresh),
             count(done.duplicates),
             work.at,
-            work.feed.0
+            work.feed.0,
+            work.rescanned
         ])?;
     Ok(())
 }

@@ -17,11 +17,12 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x5742_4c4c;
 
 /// What brings a file from each version to the next.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("tenants.sql"),
     include_str!("held.sql"),
     include_str!("owners.sql"),
+    include_str!("rescans.sql"),
 ];
 
 /// How long a connection waits for another's write.

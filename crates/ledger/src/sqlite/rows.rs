@@ -89,11 +89,12 @@ pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Er
         )?
         .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     connection
-        .prepare_cached("SELECT cursor, keys_from FROM feed WHERE id = ?")?
+        .prepare_cached("SELECT cursor, keys_from, rescanned FROM feed WHERE id = ?")?
         .query_row([feed.0], |row| {
             Ok(Stands {
                 cursor: row.get(0)?,
                 keys_from: row.get(1)?,
+                rescanned: row.get(2)?,
                 quarantined: u64::try_from(quarantined).unwrap_or(0),
                 quarantined_bytes: u64::try_from(bytes).unwrap_or(0),
             })

@@ -8,7 +8,7 @@ use super::run::{data_dir, load, not_opened};
 use crate::config::{Config, TimeBound};
 use crate::control::Order;
 use crate::exit::{Exit, Failure};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,9 @@ enum Verb {
     #[command(subcommand)]
     Quarantine(Quarantine),
 }
+
+/// How far ahead of the local clock a cursor may be set.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// Move a source's cursor: the next poll reads from there.
 ///
@@ -147,7 +150,16 @@ impl State {
 
 impl SetCursor {
     async fn run(self) -> Result<(), Failure> {
-        let to = self.to.resolve(Utc::now()).timestamp_nanos_opt();
+        let now = Utc::now();
+        let to = self.to.resolve(now);
+        // The service's clock may be ahead of this one, but not by that much.
+        if to > now + AHEAD {
+            let words = format!(
+                "--to: {to} is in the future; what comes before it would not be read"
+            );
+            return Err(Failure::new(Exit::Usage, words));
+        }
+        let to = to.timestamp_nanos_opt();
         let order = Order::SetCursor {
             source: self.source,
             tenant: self.tenant,

@@ -4,6 +4,7 @@ use super::text::{feed_text, held_text, sink_text, tenants_text};
 use super::{Look, print};
 use crate::exit::{self, Exit};
 use crate::schedule::Handle;
+use crate::sinks::Place;
 use chrono::{DateTime, SecondsFormat, Utc};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -27,9 +28,14 @@ pub(super) struct Failing<'f> {
     pub(super) words: &'f str,
 }
 
-/// A sink and what waits for it.
+/// A sink, how far it has got and what waits for it.
 pub(super) struct SinkRow {
     pub(super) name: String,
+    /// The last entry that it acknowledged.
+    pub(super) acknowledged: i64,
+    /// Of a file sink: where that ends. One that writes a file for each tenant has a place
+    /// for each, which `--tenant` shows.
+    pub(super) place: Option<Place>,
     pub(super) entries: u64,
     pub(super) detections: u64,
     pub(super) bytes: u64,
@@ -89,11 +95,17 @@ fn sinks(ledger: &Sqlite, parts: &BTreeSet<Part<'_>>) -> Result<Vec<SinkRow>, le
     let row = |name: String| {
         let mut row = SinkRow {
             name,
+            acknowledged: 0,
+            place: None,
             entries: 0,
             detections: 0,
             bytes: 0,
         };
         for part in parts {
+            let position = ledger.position(&row.name, *part)?;
+            row.acknowledged = row.acknowledged.max(position.acknowledged.number());
+            let place = position.state.as_deref().and_then(Place::read);
+            row.place = row.place.or(place);
             let backlog = ledger.backlog(&row.name, *part)?;
             row.entries += backlog.entries;
             row.detections += backlog.records;
@@ -174,6 +186,9 @@ fn by_source(feeds: &[FeedRow]) -> Vec<Vec<&FeedRow>> {
 fn sink_json(sink: &SinkRow) -> Value {
     json!({
         "sink": sink.name,
+        "acknowledged": sink.acknowledged,
+        "path": sink.place.as_ref().map(|place| &place.path),
+        "length": sink.place.as_ref().map(|place| place.length),
         "waiting": sink.detections,
         "waiting_entries": sink.entries,
         "waiting_bytes": sink.bytes,
@@ -182,9 +197,15 @@ fn sink_json(sink: &SinkRow) -> Value {
 
 pub(super) fn list(look: &Look) -> Result<(), exit::Failure> {
     let (_, ledger) = look.open()?;
-    let held = ledger
-        .quarantined(None)
-        .map_err(|e| exit::Failure::new(Exit::Io, e))?;
+    let told = |e| exit::Failure::new(Exit::Io, e);
+    let mut held = ledger.quarantined(None).map_err(told)?;
+    if let Some(tenant) = &look.tenant {
+        // It is known by its name here, and may be asked for by its id.
+        let feeds = ledger.feeds().map_err(told)?;
+        let of_it = feeds.iter().filter(|feed| feed.is_of(tenant));
+        let labels: HashSet<&str> = of_it.map(|feed| feed.label.as_str()).collect();
+        held.retain(|one| one.tenant == *tenant || labels.contains(one.tenant.as_str()));
+    }
     let out = if look.json {
         let all: Vec<_> = held.iter().map(held_json).collect();
         format!("{:#}\n", Value::from(all))

@@ -109,13 +109,24 @@ pub(super) fn feed_text(FeedRow { feed, is_gone }: &FeedRow, now: DateTime<Utc>)
 }
 
 pub(super) fn sink_text(sink: &SinkRow) -> String {
-    match sink.detections {
-        0 => format!("sink {}\n  nothing waits\n", sink.name),
-        _ => format!(
-            "sink {}\n  {} detections wait ({} bytes)\n",
-            sink.name, sink.detections, sink.bytes
+    let mut lines = vec![format!("sink {}", sink.name)];
+    lines.push(match &sink.place {
+        Some(place) => format!(
+            "position     entry {}, {} bytes of {}",
+            sink.acknowledged,
+            place.length,
+            printable(&place.path.to_string_lossy())
         ),
-    }
+        None => format!("position     entry {}", sink.acknowledged),
+    });
+    lines.push(match sink.detections {
+        0 => "backlog      nothing waits".to_owned(),
+        _ => format!(
+            "backlog      {} detections wait ({} bytes)",
+            sink.detections, sink.bytes
+        ),
+    });
+    lines.join("\n  ") + "\n"
 }
 
 pub(super) fn held_text(held: &Quarantined) -> String {

@@ -17,7 +17,7 @@ use super::puller::Puller;
 use super::retry::{Backoff, Verdict};
 use super::strikes::Strikes;
 use super::walk::{Pace, Span, Walk};
-use crate::config::{Name, Source};
+use crate::config::{Name, Reading, Rescan, Source};
 use crate::observe::metrics::Counts;
 use crate::observe::{Trouble, printable};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -65,7 +65,8 @@ pub struct Feed {
     trouble: Trouble,
     bounds_trouble: Trouble,
     skew_trouble: Trouble,
-    rescanned: Instant,
+    /// When the walk under way began, if it goes further back than the overlap.
+    rescans: Option<DateTime<Utc>>,
     /// The service was seen to ignore the upper bound: narrowing is no use then. Kept from
     /// turn to turn, until a window was read.
     unbounded: bool,
@@ -100,7 +101,7 @@ impl Feed {
             trouble: Trouble::default(),
             bounds_trouble: Trouble::default(),
             skew_trouble: Trouble::default(),
-            rescanned: Instant::now(),
+            rescans: None,
             unbounded: false,
             room: FIRST_ROOM,
             naps_until: None,
@@ -142,7 +143,6 @@ impl Feed {
         self.trouble = old.trouble;
         self.bounds_trouble = old.bounds_trouble;
         self.skew_trouble = old.skew_trouble;
-        self.rescanned = old.rescanned;
     }
 
     /// The source's name.
@@ -167,6 +167,11 @@ impl Feed {
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.backoff.is_spent()
+    }
+
+    /// Ticks passed without a poll.
+    pub fn count_missed(&self, ticks: u64) {
+        self.counts.missed.increment(ticks);
     }
 
     /// Reads up to the service's now, or as far as its turn goes. What goes wrong is logged.
@@ -216,25 +221,23 @@ impl Feed {
         };
         let ended = self.go(&mut walk, stands, began, tally).await;
         self.pace = walk.pace();
-        if ended.is_err() && !matches!(ended, Err(Halt::Moved)) {
-            self.walk = Some(walk);
+        match ended {
+            Ok(()) => self.end_rescan().await?,
+            Err(Halt::Moved) => {}
+            Err(_) => self.walk = Some(walk),
         }
         ended
     }
 
     /// The walk from what was read to the service's now.
     async fn begin(&mut self, stands: Stands) -> Result<Option<Walk>, Halt> {
-        let reading = self.puller.settings().reading;
-        let mut back = reading.overlap;
-        if let Some(rescan) = reading.rescan {
-            let every = rescan.every.to_std().unwrap_or(Duration::MAX);
-            if self.rescanned.elapsed() >= every {
-                self.rescanned = Instant::now();
-                back = back.max(rescan.back);
-                tracing::info!(back = %rescan.back, "reading further back for stragglers");
-            }
+        let (settings, now) = (self.puller.settings(), self.clock.now());
+        let rescan = due_rescan(&settings.reading, stands, now);
+        self.rescans = rescan.map(|_| now);
+        if let Some(rescan) = rescan.filter(|_| stands.cursor.is_some()) {
+            tracing::info!(back = %rescan.back, "reading further back for stragglers");
         }
-        let Some((from, to)) = range(self.puller.settings(), stands, self.clock.now(), back) else {
+        let Some((from, to)) = range(settings, stands, now) else {
             return Ok(None);
         };
         let gaps = self.gaps().await?;
@@ -301,6 +304,16 @@ impl Feed {
                     self.judge(walk, window, failed, tally).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// It was read as far back as it should: counted from when that began.
+    async fn end_rescan(&mut self) -> Result<(), Halt> {
+        if let Some(began) = self.rescans.take() {
+            let mut commit = self.step();
+            commit.rescanned = Some(nanos(began));
+            self.commit(commit).await?;
         }
         Ok(())
     }
@@ -403,13 +416,16 @@ impl Feed {
     }
 }
 
-/// What a poll reads: from the cursor less `back` to the service's now.
+/// What a poll reads: from the cursor less the overlap, or less what a rescan reads if one
+/// is due, to the service's now.
 pub(super) fn range(
     settings: &Source,
     stands: Stands,
     now: DateTime<Utc>,
-    back: TimeDelta,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let overlap = settings.reading.overlap;
+    let back = due_rescan(&settings.reading, stands, now)
+        .map_or(overlap, |rescan| overlap.max(rescan.back));
     let settled = now - settings.reading.settle;
     let to = match settings.until {
         Some(until) => until.resolve(now).min(settled),
@@ -422,6 +438,16 @@ pub(super) fn range(
         (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),
     };
     (from < to).then_some((from, to))
+}
+
+/// The rescan, if it is time for one. The first reading of a feed is one, since it goes as
+/// far back as any.
+fn due_rescan(reading: &Reading, stands: Stands, now: DateTime<Utc>) -> Option<Rescan> {
+    let is_due = |rescan: &Rescan| {
+        let last = stands.rescanned.map(instant);
+        last.is_none_or(|last| now - last >= rescan.every)
+    };
+    reading.rescan.filter(is_due)
 }
 
 pub(super) fn is_full(rows: &Rows, limit: Option<NonZeroU32>) -> bool {

@@ -349,6 +349,7 @@ impl Turns {
                     }
                 }
                 let (at, missed) = seat.advance(period, now);
+                feed.count_missed(missed);
                 self.polled.missed += missed;
                 at
             }

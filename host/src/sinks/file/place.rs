@@ -45,6 +45,12 @@ pub(super) enum Found {
 }
 
 impl Place {
+    /// As the ledger keeps it. None of what another version wrote.
+    #[must_use]
+    pub fn read(state: &[u8]) -> Option<Self> {
+        serde_json::from_slice(state).ok()
+    }
+
     /// The end of a file as it is now.
     pub(super) fn of(path: &Path, file: &fs::File) -> io::Result<Self> {
         let about = file.metadata()?;
