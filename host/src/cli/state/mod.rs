@@ -154,9 +154,8 @@ impl SetCursor {
         let to = self.to.resolve(now);
         // The service's clock may be ahead of this one, but not by that much.
         if to > now + AHEAD {
-            let words = format!(
-                "--to: {to} is in the future; what comes before it would not be read"
-            );
+            let words =
+                format!("--to: {to} is in the future; what comes before it would not be read");
             return Err(Failure::new(Exit::Usage, words));
         }
         let to = to.timestamp_nanos_opt();
