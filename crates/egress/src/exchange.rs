@@ -2,9 +2,9 @@
 //!
 //! The ledger needs to know what happened even if the guest lies about it: the status,
 //! the service's clock, how much came, and the body of a poll that failed. So this is
-//! written down on this side of the wall, while the bytes pass. It costs no copy: what
-//! is kept of a body are references to the same buffers, except for frames so small that
-//! the reference would be the larger part.
+//! written down on this side of the wall, while the bytes pass. Large frames of a body are
+//! kept by reference; small ones are copied, so that the connection can use its read
+//! buffer again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,10 @@ use crate::error::Error;
 /// How much of a body is kept at most: 1 MiB.
 pub const BODY_HEAD_BYTES: usize = 1024 * 1024;
 
-/// A frame below that is copied: it could hold a read buffer of 256 KiB alive.
-const SMALL: usize = 4096;
+/// A frame below that is copied. A reference would hold its read buffer, of which the
+/// connection then needs another for each frame: many polls that wait in the middle of
+/// their answers held twice the memory.
+const SMALL: usize = 64 << 10;
 
 /// One request and what came of it, as far as it has got.
 #[derive(Debug, Clone)]
