@@ -156,8 +156,8 @@ pub fn held(here: &Path, watchbell: &Path, many: u32) -> Result<Held> {
         all.last().copied().context("nothing was measured")
     };
     let kib = |more: f64, less: f64, tenants: u32| (more - less) * 1024.0 / f64::from(tenants);
-    // Half of the turns may be slow ones.
-    let polling = many.min(400);
+    // A quarter of the turns may be slow ones.
+    let polling = many.min(240);
     let few = resident(polling, false)?;
     Ok(Held {
         idle: kib(resident(many + polling, false)?, few, many),

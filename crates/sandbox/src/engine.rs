@@ -22,8 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wasmtime::{
-    CallHook, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    Store, UpdateDeadline,
+    CallHook, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+    UpdateDeadline,
 };
 
 /// Length of an epoch: how long a guest may run before other tasks get their turn.
@@ -84,8 +84,9 @@ impl Engine {
             .table_elements(MAX_TABLE_ELEMENTS)
             .total_stacks(calls)
             .max_memory_size(MAX_MEMORY)
-            .linear_memory_keep_resident(kept_resident())
-            .pagemap_scan(Enabled::Auto)
+            // A free slot keeps no page of its memory: a hundred that hung once would
+            // hold 10 MiB for good, and a poll takes as long without (`cargo xtask bench`).
+            .linear_memory_keep_resident(0)
             .table_keep_resident(64 << 10);
         let mut config = Config::new();
         config
@@ -237,17 +238,5 @@ impl<S: Metered> Call<S> {
             Ok(Err(error)) => Err(CallError::of(&error, meter)),
             Err(_) => Err(CallError::limit(Limit::Wall, meter.limits())),
         }
-    }
-}
-
-/// Bytes that a slot's memory keeps between calls: most of what a small poll touches, so
-/// that the next has no page faults. Without a scan of pages (Linux before 6.7) wasmtime
-/// would clear, and so touch, that much from the memory's begin whatever the guest used,
-/// which is a stack that it hardly uses: then nothing is kept.
-fn kept_resident() -> usize {
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
-        256 << 10
-    } else {
-        0
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Feeds are seats and not tasks: an idle tenant costs a few hundred bytes. Those that are
 //! due are served in the order in which they became due, under three bounds: turns under
-//! way, bytes of answers in memory, and half of both for feeds that are slow or have large
-//! answers. A feed with much to read gives its place up after a second and goes to the end
-//! of the row, so nobody waits for its backlog; one that waits for its service holds no
-//! more than one of the slow places.
+//! way, bytes of answers in memory, and for feeds that are slow or have large answers a
+//! quarter of the turns and half of the bytes. A feed with much to read gives its place up
+//! after a second and goes to the end of the row, so nobody waits for its backlog; one
+//! that waits for its service holds no more than one of the slow places.
 
 mod seat;
 mod turn;
@@ -221,7 +221,7 @@ impl Turns {
     /// Gives out the places that are free.
     fn start(&mut self) {
         while self.running.len() < self.most {
-            // Half at most are slow, so that goes first.
+            // A quarter at most are slow, so that goes first.
             if !(self.start_slow() || self.start_quick()) {
                 break;
             }

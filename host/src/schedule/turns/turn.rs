@@ -16,6 +16,11 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Between two looks for a place among the slow.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Of the places, one in so many is for a slow turn. Each slow one holds an instance, a
+/// connection and what it has read, some 150 KiB, and most of them are for services that
+/// hang: they must neither take the others' places nor fill the memory.
+const SLOW_SHARE: usize = 4;
+
 /// How long a turn that is under way may take after a stop.
 const UNDER_WAY: Duration = Duration::from_secs(5);
 
@@ -43,11 +48,11 @@ pub(super) enum Hold {
 }
 
 impl Places {
-    /// For that many turns at one time, of which half may be slow.
+    /// For that many turns at one time, of which a quarter may be slow.
     pub(super) fn new(most: usize, flight: Flight) -> Self {
         Self {
             flight,
-            slow: Arc::new(Semaphore::new((most / 2).max(1))),
+            slow: Arc::new(Semaphore::new((most / SLOW_SHARE).max(1))),
             is_wanted: Arc::default(),
         }
     }
