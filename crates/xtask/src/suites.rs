@@ -59,6 +59,10 @@ pub(crate) fn bench_hostile(polls: u32) -> Result<()> {
         .arg("--test-threads=1")
         .env("HOSTILE_POLLS", polls.to_string())
         .env("HOSTILE_BARS", "1")
+        .env(
+            "HOSTILE_ATTACKERS",
+            std::env::var("HOSTILE_ATTACKERS").unwrap_or_else(|_| "1".to_owned()),
+        )
         .env("RUST_BACKTRACE", "0")
         // The figures; what failed is told at the end.
         .stderr(Stdio::inherit())

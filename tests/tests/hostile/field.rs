@@ -23,8 +23,6 @@ use watchbell_tests::HOSTILE_SOURCE;
 
 const THREADS: usize = 2;
 
-/// Twice as many.
-const ATTACKERS: u32 = 4;
 
 /// From one poll of the well-behaved tenant to the next. No multiple of an epoch tick, so
 /// that polls begin anywhere in one.
@@ -78,7 +76,7 @@ impl Field {
         // Compiled code is kept beside the suites' own files: one compilation in all.
         let program = std::env::current_exe().unwrap();
         let compiled = program.with_file_name("watchbell-hostile");
-        let runtime = Runtime::start(Pool::Service(2 * ATTACKERS), Some(&compiled))
+        let runtime = Runtime::start(Pool::Service(2 * attackers()), Some(&compiled))
             .unwrap()
             .with_tenant_key(TenantKey::default());
         let settings = format!("tenant_id = \"{TENANT_ID}\"\n");
@@ -186,9 +184,9 @@ impl<T: Send + 'static> Attackers<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let (enough, begun) = (Arc::<AtomicBool>::default(), Instant::now());
-        let all = Arc::new(Barrier::new(ATTACKERS as usize + 1));
+        let all = Arc::new(Barrier::new(attackers() as usize + 1));
         let mut tasks = JoinSet::new();
-        for _ in 0..ATTACKERS {
+        for _ in 0..attackers() {
             let (attack, enough) = (Arc::clone(attack), Arc::clone(&enough));
             let all = Arc::clone(&all);
             tasks.spawn(async move {
@@ -229,8 +227,17 @@ impl<T: Send + 'static> Attackers<T> {
 
 /// Of each kind.
 fn polls() -> usize {
-    let polls = std::env::var("HOSTILE_POLLS").ok();
-    polls.map_or(40, |text| text.parse::<usize>().unwrap().max(1))
+    number("HOSTILE_POLLS").map_or(40, |polls| polls.max(1) as usize)
+}
+
+/// How many attack at one time: twice as many as there are threads.
+fn attackers() -> u32 {
+    number("HOSTILE_ATTACKERS").map_or(4, |attackers| attackers.max(1))
+}
+
+fn number(name: &str) -> Option<u32> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap())
 }
 
 fn puller(runtime: &Runtime, url: &str, settings: &str) -> Puller {

@@ -6,9 +6,10 @@
 //!
 //! While some attack, again and again, the bundled source polls a simulated service on the
 //! same threads, and must miss nothing. `HOSTILE_POLLS` is how many polls there are with
-//! and as many without an attack (40); with `HOSTILE_BARS` set their times are judged too:
-//! p50 within twice its figure without an attack, p99 within that figure and two epoch
-//! ticks. `cargo xtask bench --hostile` does so and prints the table.
+//! and as many without an attack (40), `HOSTILE_ATTACKERS` how many attack at one time (4);
+//! with `HOSTILE_BARS` set the polls' times are judged too: p50 within twice its figure
+//! without an attack, p99 within that figure and two epoch ticks. `cargo xtask bench
+//! --hostile` does so with one attacker and prints the table.
 
 #![allow(
     clippy::unwrap_used,
