@@ -23,7 +23,6 @@ use watchbell_tests::HOSTILE_SOURCE;
 
 const THREADS: usize = 2;
 
-
 /// From one poll of the well-behaved tenant to the next. No multiple of an epoch tick, so
 /// that polls begin anywhere in one.
 const EVERY: Duration = Duration::from_millis(13);
