@@ -47,17 +47,10 @@ pub(crate) struct Answer {
 pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
     let stage = request.stage;
     let fault = |what: &str| Error::Other(format!("the host refused {what}"));
-    let headers = Fields::new();
-    for (name, value) in request.headers {
-        headers
-            .append(name, value.as_bytes())
-            .map_err(|_| fault(&format!("the header {name}")))?;
-    }
-    if let Some(body) = request.body {
-        headers
-            .append("content-length", body.len().to_string().as_bytes())
-            .map_err(|_| fault("the header content-length"))?;
-    }
+    let length = request.body.map(|body| body.len().to_string());
+    let length = length.as_deref().map(|length| ("content-length", length));
+    let headers: Vec<_> = request.headers.iter().copied().chain(length).map(owned).collect();
+    let headers = Fields::from_list(&headers).map_err(|_| fault("a header"))?;
     let outgoing = OutgoingRequest::new(headers);
     let method = if request.body.is_some() {
         Method::Post
@@ -97,6 +90,10 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
         }
         future.subscribe().block();
     }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, Vec<u8>) {
+    (name.to_owned(), value.into())
 }
 
 impl Answer {
