@@ -7,6 +7,9 @@
 //! only the guest can offer, is reached through a table of one slot that the guest fills
 //! as it starts.
 
+// Positions are the parser's own, and every function that is named was numbered before.
+#![allow(clippy::indexing_slicing)]
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -130,7 +133,7 @@ struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     fn read(module: &'a [u8]) -> Result<Self, Box<dyn Error>> {
-        let (mut memory, mut data, mut realloc) = (None, None, None);
+        let (mut memory, mut data, mut realloc, mut functions) = (None, None, None, None);
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::MemorySection(all) => {
@@ -138,6 +141,7 @@ impl<'a> Guest<'a> {
                         memory = Some(its?);
                     }
                 }
+                Payload::ElementSection(all) => functions = Some(all.count()),
                 Payload::DataSection(all) => data = Some(within(module, all.range())),
                 Payload::ExportSection(all) => {
                     for export in all {
@@ -150,6 +154,8 @@ impl<'a> Guest<'a> {
                 _ => {}
             }
         }
+        // With these, the slot is filled.
+        functions.ok_or("the guest has no table of functions")?;
         Ok(Self {
             module,
             memory: memory.ok_or("the guest has no memory")?,
@@ -284,7 +290,7 @@ fn relink(items: &[Item<'_>], linked: &mut Component) -> Result<(), Box<dyn Erro
                 let import = lowered.iter().find(|import| import.name == *name);
                 let import = import.ok_or(UNKNOWN_FORM)?.index;
                 let number = relinker.function_index(import)?;
-                relinker.core.insert(old[at], number);
+                relinker.core.numbers.insert(old[at], number);
             }
             Item::Alias(ComponentAlias::CoreInstanceExport {
                 kind: ExternalKind::Table,
@@ -340,13 +346,25 @@ fn numbers(items: &[Item<'_>]) -> Vec<u32> {
         .collect()
 }
 
+/// The functions of one kind that are written so far.
+#[derive(Default)]
+struct Written {
+    /// Their numbers, by those that they had.
+    numbers: BTreeMap<u32, u32>,
+    count: u32,
+}
+
+impl Written {
+    fn add(&mut self, old: u32) {
+        self.numbers.insert(old, self.count);
+        self.count += 1;
+    }
+}
+
 #[derive(Default)]
 struct Relinker {
-    /// New numbers of functions, by the old.
-    core: BTreeMap<u32, u32>,
-    component: BTreeMap<u32, u32>,
-    /// How many core functions are written.
-    written: u32,
+    core: Written,
+    component: Written,
     /// Whether memory and `cabi_realloc` are to come from the first instance.
     before_guest: bool,
 }
@@ -354,14 +372,8 @@ struct Relinker {
 impl Relinker {
     fn number(&mut self, item: &Item<'_>, old: u32) {
         match item.makes() {
-            Some(Kind::Core) => {
-                self.core.insert(old, self.written);
-                self.written += 1;
-            }
-            Some(Kind::Component) => {
-                let new = self.component.len() as u32;
-                self.component.insert(old, new);
-            }
+            Some(Kind::Core) => self.core.add(old),
+            Some(Kind::Component) => self.component.add(old),
             None => {}
         }
     }
@@ -408,16 +420,78 @@ impl Reencode for Relinker {
     type Error = Infallible;
 
     fn function_index(&mut self, old: u32) -> Reencoded<u32> {
-        Ok(self.core[&old])
+        Ok(self.core.numbers[&old])
     }
 }
 
 impl ReencodeComponent for Relinker {
     fn component_func_index(&mut self, old: u32) -> u32 {
-        self.component[&old]
+        self.component.numbers[&old]
     }
 
     fn instance_index(&mut self, old: u32) -> u32 {
         if self.before_guest { FIRST } else { old }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{component_beside, component_of};
+
+    const WIT: &str = r"
+        package test:link;
+        interface names { of: func(id: string) -> string; forget: func(); }
+        world guest { import names; export run: func() -> string; }";
+
+    const GUEST: &str = r#"(module
+        (import "test:link/names" "of" (func $of (param i32 i32 i32)))
+        (import "test:link/names" "forget" (func $forget))
+        (table 2 funcref)
+        (memory (export "memory") 2)
+        (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "run") (result i32)
+          call $forget
+          (call $of (i32.const 8) (i32.const 3) (i32.const 16))
+          i32.const 16)
+        (elem (i32.const 1) func $realloc)
+        (data (i32.const 8) "al1"))"#;
+
+    #[test]
+    fn a_guest_with_imports_has_no_module_to_reach_them_by() {
+        let component = component_beside(GUEST, "test:link/guest", Some(WIT)).unwrap();
+        assert_eq!(read(&component).unwrap().0.len(), 3);
+        let linked = link(&component).unwrap();
+        let (modules, _) = read(&linked).unwrap();
+        let [guest, first] = modules.as_slice() else {
+            panic!("{} modules", modules.len());
+        };
+        let has = |module: &[u8], text: &[u8]| module.windows(text.len()).any(|part| part == text);
+        assert!(has(first, b"al1") && !has(guest, b"al1"));
+        Validator::new().validate_all(&linked).unwrap();
+    }
+
+    #[test]
+    fn a_component_that_imports_nothing_is_as_it_was() {
+        let alone = r#"(module
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "watchbell:detections/processor@0.1.0#check")
+              (param i32 i32) (result i32) unreachable)
+            (func (export "watchbell:detections/processor@0.1.0#process")
+              (param i32 i32 i32 i32) (result i32) unreachable))"#;
+        let component = component_of(alone, "alert-processor").unwrap();
+        assert_eq!(link(&component).unwrap(), component);
+    }
+
+    #[test]
+    fn a_guest_without_a_table_is_named() {
+        let table = ["(table 2 funcref)", "(elem (i32.const 1) func $realloc)"];
+        let guest = table
+            .iter()
+            .fold(GUEST.to_owned(), |guest, line| guest.replace(line, ""));
+        let component = component_beside(&guest, "test:link/guest", Some(WIT)).unwrap();
+        let fault = link(&component).unwrap_err();
+        assert_eq!(fault.to_string(), "the guest has no table of functions");
     }
 }

@@ -49,7 +49,13 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
     let fault = |what: &str| Error::Other(format!("the host refused {what}"));
     let length = request.body.map(|body| body.len().to_string());
     let length = length.as_deref().map(|length| ("content-length", length));
-    let headers: Vec<_> = request.headers.iter().copied().chain(length).map(owned).collect();
+    let headers: Vec<_> = request
+        .headers
+        .iter()
+        .copied()
+        .chain(length)
+        .map(owned)
+        .collect();
     let headers = Fields::from_list(&headers).map_err(|_| fault("a header"))?;
     let outgoing = OutgoingRequest::new(headers);
     let method = if request.body.is_some() {
