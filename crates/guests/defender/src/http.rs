@@ -56,7 +56,10 @@ pub(crate) fn send(request: &Request<'_>) -> Result<Answer, Error> {
         .chain(length)
         .map(owned)
         .collect();
-    let headers = Fields::from_list(&headers).map_err(|_| fault("a header"))?;
+    let headers = Fields::from_list(&headers).map_err(|_| {
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        fault(&format!("one of the headers {}", names.join(", ")))
+    })?;
     let outgoing = OutgoingRequest::new(headers);
     let method = if request.body.is_some() {
         Method::Post
