@@ -62,6 +62,11 @@ impl Answer {
             Err(failed) => matches!(failed.verdict, Verdict::Garbled | Verdict::TooLarge),
         }
     }
+
+    /// Whether it could be read.
+    pub(super) fn is_read(&self) -> bool {
+        self.outcome.is_ok()
+    }
 }
 
 /// Asks for a window, whose answer may have `room` bytes.

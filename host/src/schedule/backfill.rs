@@ -4,7 +4,7 @@
 //! detections, so a backfill leaves out what was read before and one that was stopped
 //! goes on where it was.
 
-use super::answer::{self, Failed, Keep, Rows, ask, instant, nanos};
+use super::answer::{self, Answer, Failed, Keep, Rows, ask, instant, nanos};
 use super::clock::Clock;
 use super::error::PullError;
 use super::feed::{Handle, blocking, is_full, local_now};
@@ -297,7 +297,9 @@ async fn failed_window(
         Verdict::TooLarge if !window.is_least() => None,
         Verdict::TooLarge | Verdict::Garbled => {
             task.garbled += 1;
-            (task.garbled < GARBLED).then_some(None)
+            let is_its_own =
+                task.garbled >= GARBLED && any(feed, window.elsewhere(), Answer::is_read).await;
+            (!is_its_own).then_some(None)
         }
         Verdict::Mend => {
             return Err(BackfillError::Pull {
@@ -312,7 +314,8 @@ async fn failed_window(
                 _ => None,
             };
             // Whether it is this window or the service shows when others are asked for.
-            let is_its_own = task.failed >= GARBLED && others_succeed(feed, window).await;
+            let is_its_own =
+                task.failed >= GARBLED && any(feed, window.neighbours(), Answer::is_one).await;
             (!is_its_own).then_some(asked)
         }
         Verdict::Throttled(asked) => Some(asked),
@@ -355,11 +358,15 @@ async fn failed_window(
     })
 }
 
-/// Whether a window near this one is answered.
-async fn others_succeed(feed: &Handle, window: Span) -> bool {
-    for near in window.neighbours() {
+/// Whether any of these windows has such an answer.
+async fn any(
+    feed: &Handle,
+    windows: impl IntoIterator<Item = Span>,
+    is_such: fn(&Answer) -> bool,
+) -> bool {
+    for window in windows {
         if feed.puller.take_turn().is_ok()
-            && ask(&feed.puller, near, None, FIRST_ROOM).await.is_one()
+            && is_such(&ask(&feed.puller, window, None, FIRST_ROOM).await)
         {
             return true;
         }

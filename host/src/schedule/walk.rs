@@ -44,6 +44,17 @@ impl Span {
         })
     }
 
+    /// Those, and one a minute further back: rows that came in a burst may spoil all around
+    /// them.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = Self> {
+        let back = TimeDelta::minutes(1);
+        let further = Self {
+            from: self.from - back,
+            to: self.from - back + MILLI,
+        };
+        self.neighbours().into_iter().chain([further])
+    }
+
     /// How long it is.
     #[must_use]
     pub fn length(&self) -> TimeDelta {

@@ -219,6 +219,26 @@ fn an_outage_is_no_poison_and_narrows_nothing() {
     }
 }
 
+/// Its milliseconds used to be given up, one after the other, several in a second.
+#[test]
+fn of_a_service_that_nobody_can_read_no_millisecond_is_given_up() {
+    let running = start(ended());
+    running.add_fault("detections:garbage".parse().unwrap());
+    let home = home(&running, "since = \"PT1H\"");
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("three tries, a look at others, and more", || {
+        running.stats().detection_requests >= 8
+    });
+    assert!(!service.stderr().contains("asking for less"));
+    running.clear_faults();
+    wait_until("all", || {
+        lines_of(&home.read("all.ndjson")) >= visible(&running).len()
+    });
+    service.terminate();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    assert_eq!(home.state()["sources"][0]["quarantined"], 0);
+}
+
 #[test]
 fn a_quarantine_that_is_full_stops_its_source_which_says_so() {
     let running = start(ended());

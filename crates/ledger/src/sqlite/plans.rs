@@ -2,6 +2,7 @@
 //! hold all that is asked for, and without sorting to find the first.
 
 use super::open::MIGRATIONS;
+use super::quarantine::listing;
 use super::readers::{first, following, over, removal};
 use rusqlite::Connection;
 
@@ -66,4 +67,10 @@ fn what_a_tenant_has_taken_is_looked_for_among_its_own() {
         plan.contains("SEARCH entry USING COVERING INDEX entry_of_tenant (tenant=?"),
         "{plan}"
     );
+}
+
+#[test]
+fn what_a_feed_has_in_quarantine_is_found_without_looking_at_the_others() {
+    let plan = plan(&listing(true));
+    assert!(plan.contains("SEARCH q USING INDEX"), "{plan}");
 }

@@ -51,14 +51,25 @@ pub(super) fn list(
     connection: &Connection,
     feed: Option<FeedId>,
 ) -> Result<Vec<Quarantined>, Error> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&listing(feed.is_some()))?;
+    let rows = statement.query_map([feed.map(|feed| feed.0)], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is in quarantine, of the feed ?1 alone or of all. Each poll asks for its feed's, and
+/// does not look at what others have there.
+pub(super) fn listing(is_of_one: bool) -> String {
+    let these = if is_of_one {
+        "q.feed = ?1"
+    } else {
+        "?1 IS NULL"
+    };
+    format!(
         "SELECT q.id, ifnull(q.source, f.source), ifnull(q.tenant, f.label), q.is_gap, q.from_time,
             q.to_time, q.reason, q.raw_bytes, q.found_at, q.tried_at, q.tries, q.reader
          FROM quarantine q LEFT JOIN feed f ON f.id = q.feed
-         WHERE ?1 IS NULL OR q.feed = ?1 ORDER BY q.id",
-    )?;
-    let rows = statement.query_map([feed.map(|feed| feed.0)], read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+         WHERE {these} ORDER BY q.id"
+    )
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {

@@ -34,11 +34,13 @@ impl Feed {
             return Err(Halt::Unbounded);
         }
         let is_enough = match verdict {
-            Verdict::TooLarge => !window.is_least() || self.strikes.garbled(window),
-            Verdict::Garbled => self.strikes.garbled(window),
+            Verdict::TooLarge if !window.is_least() => true,
             // Whether it is this window or the service shows when another is asked for.
+            Verdict::TooLarge | Verdict::Garbled => {
+                self.strikes.garbled(window) && self.any(window.elsewhere(), Answer::is_read).await
+            }
             Verdict::TooSlow | Verdict::Later(_) => {
-                self.strikes.failed(window) && self.others_succeed(window).await
+                self.strikes.failed(window) && self.any(window.neighbours(), Answer::is_one).await
             }
             _ => false,
         };
@@ -76,11 +78,15 @@ impl Feed {
         Ok(())
     }
 
-    /// Whether a window near this one is answered.
-    async fn others_succeed(&mut self, window: Span) -> bool {
-        for near in window.neighbours() {
-            let answer = self.try_to_ask(near, None, self.room()).await;
-            if answer.is_some_and(|answer| answer.is_one()) {
+    /// Whether any of these windows has such an answer.
+    async fn any(
+        &mut self,
+        windows: impl IntoIterator<Item = Span>,
+        is_such: fn(&Answer) -> bool,
+    ) -> bool {
+        for window in windows {
+            let answer = self.try_to_ask(window, None, self.room()).await;
+            if answer.as_ref().is_some_and(is_such) {
                 return true;
             }
         }
