@@ -19,5 +19,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("tests/guests has {folders:?}, build.rs builds {GUESTS:?}").into());
     }
     watchbell_guest_build::build("watchbell-test-", "tests/guests", &GUESTS)?;
-    watchbell_guest_build::build("watchbell-example-", "examples", &["processor"])
+    watchbell_guest_build::build("watchbell-example-", "examples", &["processor", "encoder"])
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 use watchbell::config::{At, Document, Name, Node, Value};
-use watchbell::schedule::{self, Puller, Runtime};
+use watchbell::sources::{self, DefenderClient, Runtime};
 use watchbell_components::DEFENDER;
 use watchbell_egress::{Bounds, Client, Policy, Tls};
 use watchbell_guest_build::component_of;
@@ -31,7 +31,7 @@ const EMPTY: &str = r#"
 
 /// A puller on a warm host.
 pub struct Ours {
-    puller: Puller,
+    puller: DefenderClient,
     component: Source,
     empty: Source,
     /// Reaches nothing: for instances that are made and dropped.
@@ -45,7 +45,7 @@ impl Ours {
     /// When the runtime or a setting cannot be used.
     pub fn start(service: &ServiceArgs, data_dir: &Path) -> Result<Self> {
         let runtime = Runtime::start(Pool::Service(2), Some(data_dir))?;
-        let puller = Puller::new(&runtime, settings(service)?)?;
+        let puller = DefenderClient::new(&runtime, settings(service)?)?;
         let component = Source::load(&runtime.engine, DEFENDER)?;
         let empty = component_of(EMPTY, "defender-source").map_err(|e| anyhow!("{e}"))?;
         let empty = Source::load(&runtime.engine, &empty)?;
@@ -87,13 +87,13 @@ impl Side for Ours {
     async fn pull(&self, window: &Window, out: &mut impl Write) -> Result<usize> {
         let time = |text: &str| anyhow::Ok(DateTime::parse_from_rfc3339(text)?.to_utc());
         let window =
-            schedule::Window::Between(Some(time(&window.since)?), Some(time(&window.until)?));
+            sources::Window::Between(Some(time(&window.since)?), Some(time(&window.until)?));
         let pulled = self.puller.poll(&window).await?;
-        for alert in &pulled.alerts {
+        for alert in &pulled {
             out.write_all(alert.json.as_bytes())?;
             out.write_all(b"\n")?;
         }
-        Ok(pulled.alerts.len())
+        Ok(pulled.len())
     }
 
     async fn create(&self, times: usize) -> Result<Created> {

@@ -1,14 +1,16 @@
 """Detections out of Microsoft Defender, through Watchbell's component, in Python.
 
-One file over wasmtime (`pip install 'wasmtime==50.*'`): it fills the defaults of the contract's
-config, turns an answer into dicts and an error into an exception. The component reaches
-the network through wasmtime's own wasi:http; there is no policy between them, so give
-it endpoints that you trust.
+One file over wasmtime (`pip install 'wasmtime==50.*'`): it checks the settings, fills the
+defaults of the contract's config, turns an answer into dicts and an error into an
+exception. The component reaches the network through wasmtime's own wasi:http; there is no
+policy between them, so give it endpoints that you trust.
 """
 
 import gc
 import json
+import re
 from ctypes import pointer, sizeof, string_at
+from difflib import get_close_matches
 from importlib.metadata import version
 from struct import Struct
 from threading import Thread
@@ -59,9 +61,11 @@ class Source:
     def poll(self, **settings):
         """The detections as dicts, in the service's order.
 
-        endpoint, authority, tenant_id, client_id and client_secret; or access_token in
-        place of the last three. since, until, ago, limit, machine_groups,
-        device_created_machine_tags, cloud_created_machine_tags; max_bytes.
+        Needs `endpoint`, and either `tenant_id`, `client_id` and `client_secret` or an
+        `access_token`. `SETTINGS` lists every setting with its type. A setting that is
+        None counts as not given. Raises TypeError for a setting that is unknown, missing
+        or of the wrong type, ValueError for a number out of range, and WatchbellError for
+        everything that the component or the service refuses.
         """
         if READABLE:
             return self._call("poll", settings, _Detections)
@@ -72,6 +76,7 @@ class Source:
         return self._call("poll", settings)
 
     def _call(self, name, settings, result=None):
+        config = _config(settings, needs=("endpoint",) if name == "poll" else ())
         store = Store(self._engine)
         store.set_wasi(WasiConfig())
         store.set_wasi_http()
@@ -83,7 +88,7 @@ class Source:
             usual = function.type(store)
             wanted = SimpleNamespace(params=usual.params, result=result(usual.result))
             function.type = lambda _: wanted
-        answer = function(store, _config(**settings))
+        answer = function(store, config)
         if isinstance(answer, Variant) and answer.tag in ("ok", "err"):
             case, answer = answer.tag, answer.payload
             if case == "err":
@@ -138,48 +143,98 @@ class _Detections:
         return [string_at(data, size) for size, data in texts]
 
 
-def _config(
-    endpoint="",
-    authority="https://login.microsoftonline.com",
-    tenant_id="",
-    client_id="",
-    client_secret=None,
-    access_token=None,
-    api="siem",
-    since=None,
-    until=None,
-    ago=None,
-    limit=None,
-    machine_groups=(),
-    device_created_machine_tags=None,
-    cloud_created_machine_tags=None,
-    max_bytes=64 * 1024 * 1024,
-    max_pages=1000,
-    options=(),
-):
-    if access_token is not None:
-        credentials = Variant("access-token", access_token)
+TEXT, TEXTS, PAIRS = "a string", "a list of strings", "a list of (name, value) pairs of strings"
+
+# Every setting and its type; of a number the largest value.
+SETTINGS = {
+    "endpoint": TEXT,
+    "authority": TEXT,
+    "tenant_id": TEXT,
+    "client_id": TEXT,
+    "client_secret": TEXT,
+    "access_token": TEXT,
+    "api": TEXT,
+    "since": TEXT,
+    "until": TEXT,
+    "ago": TEXT,
+    "limit": 2**32 - 1,
+    "machine_groups": TEXTS,
+    "device_created_machine_tags": TEXT,
+    "cloud_created_machine_tags": TEXT,
+    "max_bytes": 2**64 - 1,
+    "max_pages": 2**32 - 1,
+    "options": PAIRS,
+}
+
+
+def _config(settings, needs):
+    """The contract's config; `needs` are the settings that this call cannot do without."""
+    given = {name: _checked(name, value) for name, value in settings.items()}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "access_token" in given:
+        credentials = Variant("access-token", given["access_token"])
     else:
-        secret = _record(tenant_id=tenant_id, client_id=client_id, secret=client_secret or "")
-        credentials = Variant("client-secret", secret)
+        needs = (*needs, "tenant_id", "client_id", "client_secret")
+    missing = [name for name in needs if name not in given]
+    if missing:
+        instead = "" if missing == ["endpoint"] else ", or give an access_token instead of an application's credentials"
+        raise TypeError(f"missing {', '.join(missing)}; set {'it' if len(missing) == 1 else 'them'}{instead}")
+    if "access_token" not in given:
+        tenant, client, secret = (given[name] for name in ("tenant_id", "client_id", "client_secret"))
+        credentials = Variant("client-secret", _record(tenant_id=tenant, client_id=client, secret=secret))
     query = _record(
-        since=since,
-        until=until,
-        ago=ago,
-        limit=limit,
-        machine_groups=list(machine_groups),
-        device_created_machine_tags=device_created_machine_tags,
-        cloud_created_machine_tags=cloud_created_machine_tags,
+        since=given.get("since"),
+        until=given.get("until"),
+        ago=given.get("ago"),
+        limit=given.get("limit"),
+        machine_groups=given.get("machine_groups", []),
+        device_created_machine_tags=given.get("device_created_machine_tags"),
+        cloud_created_machine_tags=given.get("cloud_created_machine_tags"),
     )
     return _record(
-        endpoint=endpoint,
-        authority=authority,
-        api=api,
+        endpoint=given.get("endpoint", ""),
+        authority=given.get("authority", "https://login.microsoftonline.com"),
+        api=given.get("api", "siem"),
         query=query,
-        limits=_record(max_bytes=max_bytes, max_pages=max_pages),
+        limits=_record(max_bytes=given.get("max_bytes", 64 * 1024 * 1024), max_pages=given.get("max_pages", 1000)),
         credentials=credentials,
-        options=list(options),
+        options=given.get("options", []),
     )
+
+
+def _checked(name, value):
+    """The value as wasmtime wants it. No message repeats a value that may be a secret."""
+    if name not in SETTINGS:
+        spelt = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", name).lower()
+        near = get_close_matches(spelt, SETTINGS, 1) or [known for known in SETTINGS if len(spelt) > 2 and spelt in known]
+        remedy = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(SETTINGS)}"
+        raise TypeError(f"unknown setting {name}; {remedy}")
+    wanted = SETTINGS[name]
+    if value is None:
+        return None
+    if isinstance(wanted, int):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+        if not 0 <= value <= wanted:
+            raise ValueError(f"{name} must be from 0 to {wanted}, not {value}")
+        return value
+    if wanted is TEXT:
+        if not isinstance(value, str):
+            hint = '; write an instant as "2026-05-01T00:00:00Z"' if name in ("since", "until") else ""
+            raise TypeError(f"{name} must be {TEXT}, not {type(value).__name__}{hint}")
+        if name == "api" and value not in ("siem", "graph"):
+            raise ValueError(f'api must be "siem" or "graph", not {value!r}')
+        return value
+    if isinstance(value, str) and wanted is TEXTS:
+        raise TypeError(f"{name} must be {wanted}, not a string; write [{value!r}]")
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    for item in value:
+        texts = (item,) if wanted is TEXTS else item
+        paired = wanted is TEXTS or (isinstance(item, (list, tuple)) and len(item) == 2)
+        if not paired or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"{name} must be {wanted}; one of its items is {type(item).__name__}")
+    return [tuple(item) if wanted is PAIRS else item for item in value]
 
 
 def _record(**members):

@@ -26,6 +26,14 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// The number that the process ends with.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
 /// An error that ends the program: words for stderr, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
@@ -35,6 +43,12 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// An end with `exit` whose words were said.
+    #[must_use]
+    pub fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// An end with `exit` and these words.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self {

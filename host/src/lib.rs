@@ -1,17 +1,21 @@
 //! The parts of the `watchbell` program, as a library so that tests and benches can
-//! use them. Data flows one way: what a source found goes through the pipeline to the
+//! use them. Data flows one way: what a source found goes through delivery to the
 //! sinks; the configuration sits on top and nothing below reads it from a file.
 
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod delivery;
 pub mod exit;
-pub mod observe;
-pub mod pipeline;
-pub mod schedule;
+mod files;
+mod mount;
+pub mod polling;
 mod secret;
 pub mod sinks;
+pub mod sources;
 mod stamp;
+pub mod telemetry;
+pub mod topology;
 
 pub use secret::{
     Consent, Credential, MAX_SECRET_BYTES, SealError, Secret, SecretError, SecretFileError,

@@ -1,26 +1,59 @@
 //! The `watchbell` program. All of it is in the library; this is where it ends.
 
 use clap::Parser;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
-use watchbell::cli::{Cli, end};
-use watchbell::exit::Exit;
+use watchbell::cli::{Cli, compile_if_asked, end, print};
+use watchbell::exit::{Exit, Failure};
+use watchbell::telemetry::{Format, has_colors};
 
 fn main() -> ExitCode {
+    if let Some(exit) = compile_if_asked() {
+        return exit;
+    }
     share_arenas();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // --help and --version are errors to clap, and fine.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
-            let _ = error.print();
-            return ExitCode::from(exit as u8);
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let log_format = cli.log_format();
+            end(cli.run(), log_format)
         }
+        Err(error) => end(not_parsed(&error), asked_for()),
+    }
+}
+
+/// What clap has to say: help and the version are data, all else is a mistake.
+fn not_parsed(error: &clap::Error) -> Result<(), Failure> {
+    let words = error.render();
+    if !error.use_stderr() {
+        let text = match has_colors(&io::stdout()) {
+            true => words.ansi().to_string(),
+            false => words.to_string(),
+        };
+        return print(text.as_bytes());
+    }
+    if asked_for() == Format::Json {
+        return Err(Failure::new(Exit::Usage, words.to_string().trim_end()));
+    }
+    let text = match has_colors(&io::stderr()) {
+        true => words.ansi().to_string(),
+        false => words.to_string(),
     };
-    end(cli.run())
+    let _ = io::stderr().write_all(text.as_bytes());
+    Err(Failure::silent(Exit::Usage))
+}
+
+/// How log lines should look, of a command line that cannot be read.
+fn asked_for() -> Format {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let is_pair = |pair: &[OsString]| matches!(pair, [name, value] if name == "--log-format" && value == "json");
+    let by_flag = args.windows(2).any(is_pair) || args.iter().any(|arg| arg == "--log-format=json");
+    let by_variable = std::env::var_os("WATCHBELL_LOG_FORMAT").is_some_and(|value| value == "json");
+    if by_flag || by_variable {
+        Format::Json
+    } else {
+        Format::Text
+    }
 }
 
 /// Two heaps for all threads in place of glibc's eight for each processor. What thousands

@@ -9,6 +9,7 @@
 
 mod config {
     mod formats;
+    mod hostile;
     mod messages;
     mod overrides;
     mod tenants;

@@ -10,9 +10,17 @@
 )]
 
 mod program {
+    mod answers;
+    mod bombs;
     mod cache;
     mod crash;
+    mod data_dir;
+    mod docs;
+    mod echo;
+    mod endings;
+    mod exhaustion;
     mod fairness;
+    mod files;
     mod mistakes;
     mod modes;
     mod orders;
@@ -24,9 +32,11 @@ mod program {
     mod reload;
     mod run;
     mod secrets;
+    mod simulate;
     mod state;
     mod support;
     mod tenants;
     mod token;
     mod validate;
+    mod visible;
 }

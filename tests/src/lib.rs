@@ -4,6 +4,7 @@
 // A test that cannot be set up has failed.
 #![allow(clippy::expect_used)]
 
+pub mod bombs;
 pub mod server;
 
 use std::sync::LazyLock;
@@ -33,6 +34,9 @@ pub const HOSTILE_ENCODER: &[u8] =
 
 /// The processor that others begin from: `examples/processor`.
 pub const EXAMPLE_PROCESSOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/processor.wasm"));
+
+/// The encoder that others begin from: `examples/encoder`.
+pub const EXAMPLE_ENCODER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/encoder.wasm"));
 
 /// A token to search for.
 pub const TOKEN: &str = "MARKED.token-with_odd~characters+/=";
@@ -68,15 +72,7 @@ pub fn config(endpoint: &str, authority: &str) -> Config {
         endpoint: endpoint.to_owned(),
         authority: authority.to_owned(),
         api: Api::Siem,
-        query: Query {
-            since: None,
-            until: None,
-            ago: None,
-            limit: None,
-            machine_groups: Vec::new(),
-            device_created_machine_tags: None,
-            cloud_created_machine_tags: None,
-        },
+        query: Query::default(),
         limits: Caps {
             max_bytes: 1 << 20,
             max_pages: 1,

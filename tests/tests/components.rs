@@ -7,6 +7,7 @@
 )]
 
 use watchbell_components::{ALL, DEFENDER};
+use watchbell_tests::{EXAMPLE_ENCODER, EXAMPLE_PROCESSOR};
 
 /// The imports of a component, by name.
 fn imports(component: &[u8]) -> Vec<String> {
@@ -43,7 +44,12 @@ fn the_source_imports_http_io_and_types_and_nothing_else() {
 
 #[test]
 fn processors_and_encoders_import_types_and_nothing_else() {
-    for (name, component) in ALL.into_iter().filter(|(name, _)| *name != "defender.wasm") {
+    let bundled = ALL.into_iter().filter(|(name, _)| *name != "defender.wasm");
+    let examples = [
+        ("examples/processor", EXAMPLE_PROCESSOR),
+        ("examples/encoder", EXAMPLE_ENCODER),
+    ];
+    for (name, component) in bundled.chain(examples) {
         assert_eq!(
             imports(component),
             ["watchbell:detections/types@0.1.0"],

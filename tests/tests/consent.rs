@@ -7,10 +7,11 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use watchbell::config::{Document, Format};
-use watchbell::schedule::{Puller, Runtime};
+use watchbell::sources::{DefenderClient, Runtime};
 use watchbell::{Credential, Secret};
 use watchbell_sandbox::Pool;
 use watchbell_simulator::{CLIENT_ID, Config, Running, Simulator, TENANT_ID};
@@ -43,7 +44,7 @@ impl Consented {
     }
 
     /// What a process has that was started just now.
-    fn start(&self) -> (Runtime, Puller) {
+    fn start(&self) -> (Runtime, DefenderClient) {
         let file = format!(
             "[sources.contoso]\ntype = \"defender\"\nendpoint = \"{}\"\nauthority = \"{}\"\ntenant_id = \"{TENANT_ID}\"\n\
              client_id = \"{CLIENT_ID}\"\nrefresh_token_file = {:?}\nrefresh_token_key = \"{KEY}\"\n\
@@ -54,7 +55,7 @@ impl Consented {
         );
         let document = Document::parse(&file, Format::Toml, Path::new("w.toml")).unwrap();
         let runtime = Runtime::start(Pool::OneShot, Some(self.folder.path())).unwrap();
-        let puller = Puller::new(&runtime, document.source("contoso", &|_| None).unwrap());
+        let puller = DefenderClient::new(&runtime, document.source("contoso", &|_| None).unwrap());
         (runtime, puller.unwrap())
     }
 }
@@ -63,16 +64,24 @@ impl Consented {
 async fn a_refresh_token_that_cannot_be_written_down_is_held_until_it_can() {
     let one = Consented::new().await;
     let before = std::fs::read(one.sealed()).unwrap();
-    // A folder stands where the new file would be made.
-    let aside = one
-        .folder
-        .path()
-        .join(format!("contoso.refresh.{}.tmp", std::process::id()));
-    std::fs::create_dir(&aside).unwrap();
+    // Root may write anywhere, but not into a folder that cannot change.
+    let change = |flag: &str| {
+        let chattr = Command::new("chattr")
+            .arg(flag)
+            .arg(one.folder.path())
+            .status();
+        chattr.is_ok_and(|status| status.success())
+    };
+    if !change("+i") {
+        println!("not run: nothing here makes a folder unchangeable");
+        return;
+    }
     let (_runtime, puller) = one.start();
-    puller.token().await.unwrap();
-    assert_eq!(std::fs::read(one.sealed()).unwrap(), before);
-    std::fs::remove_dir(&aside).unwrap();
+    let token = puller.token().await;
+    let kept = std::fs::read(one.sealed());
+    assert!(change("-i"));
+    token.unwrap();
+    assert_eq!(kept.unwrap(), before);
     puller.token().await.unwrap();
     assert_ne!(std::fs::read(one.sealed()).unwrap(), before);
     one.start().1.token().await.unwrap();

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use std::path::Path;
 use watchbell::config::{Document, Format};
-use watchbell::schedule::{PullError, Puller, Runtime, Window};
+use watchbell::sources::{DefenderClient, PollError, Runtime, Window};
 use watchbell_sandbox::Pool;
 use watchbell_tests::MIRROR;
 use watchbell_tests::server::{Server, Step};
@@ -19,7 +19,7 @@ fn ago() -> Window {
 }
 
 /// The mirror in a source's place, with further settings.
-fn mirror(server: &Server, settings: &str) -> Puller {
+fn mirror(server: &Server, settings: &str) -> DefenderClient {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mirror.wasm"), MIRROR).unwrap();
     let file = format!(
@@ -33,7 +33,7 @@ fn mirror(server: &Server, settings: &str) -> Puller {
     let document = Document::parse(&file, Format::Toml, Path::new("w.toml")).unwrap();
     let runtime = Runtime::start(Pool::OneShot, Some(folder.path())).unwrap();
     let source = document.source("contoso", &|_| None).unwrap();
-    Puller::new(&runtime, source).unwrap()
+    DefenderClient::new(&runtime, source).unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn the_polling_instance_gets_neither_secret_nor_token_and_cannot_forge_one
     let puller = mirror(&server, "");
     let pulled = puller.poll(&ago()).await.unwrap();
 
-    let [alert] = pulled.alerts.as_slice() else {
+    let [alert] = pulled.as_slice() else {
         panic!("one alert: {pulled:?}")
     };
     assert!(!alert.json.contains("MARKED"), "{}", alert.json);
@@ -73,7 +73,7 @@ async fn nor_does_it_when_the_token_is_refused_and_renewed() {
     let headers = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
     let server = Server::answering("401 Unauthorized", headers, "{\"error\":\"refused\"}").await;
     let refused = mirror(&server, "").poll(&ago()).await.unwrap_err();
-    let PullError::Service { error, .. } = &refused else {
+    let PollError::Service { error, .. } = &refused else {
         panic!("{refused}")
     };
     let seen = format!("{error:?}");
@@ -107,7 +107,7 @@ async fn nor_does_it_with_an_error_status_or_a_body_that_is_cut_off() {
     ] {
         let server = Server::start(say(answer)).await;
         let pulled = mirror(&server, "").poll(&ago()).await.unwrap();
-        let [alert] = pulled.alerts.as_slice() else {
+        let [alert] = pulled.as_slice() else {
             panic!("one alert: {pulled:?}")
         };
         assert!(

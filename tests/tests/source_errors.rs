@@ -296,6 +296,45 @@ async fn html_instead_of_json_is_malformed_at_its_first_byte() {
 }
 
 #[tokio::test]
+async fn a_200_that_is_no_detection_is_malformed_with_its_words_and_yields_nothing() {
+    for (body, words) in [
+        ("{}", "{}"),
+        (
+            r#"{"error":{"code":"InternalServerError"}}"#,
+            "InternalServerError",
+        ),
+        (
+            r#"[{"Message":"An error has occurred."}]"#,
+            "An error has occurred.",
+        ),
+        ("<html><title>Sign in</title>", "Sign in"),
+    ] {
+        let error = poll_answer("200 OK", "", body).await;
+        assert!(
+            matches!(&error, Error::Malformed(fault) if fault.alerts.is_empty()
+                && fault.unreadable.is_empty() && fault.message.contains(words)),
+            "{body}: {error:?}"
+        );
+    }
+    let server = Server::answering("200 OK", "", r#"{"value":[{"FullId":"a"}]}"#).await;
+    assert_eq!(poll(&at(&server.url())).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_fault_of_a_token_or_a_refusal() {
+    let body = "\u{feff}{\"access_token\":\"t\",\"expires_in\":3599.9}";
+    let server = Server::answering("200 OK", "", body).await;
+    let token = authenticate(&config(NOWHERE, &server.url())).await.unwrap();
+    assert_eq!((token.value.as_str(), token.expires_in), ("t", Some(3599)));
+    let body = "\u{feff}{\"Message\":\"denied\"}";
+    let error = poll_answer("403 Forbidden", "", body).await;
+    assert!(
+        matches!(&error, Error::Forbidden(refusal) if refusal.message.as_deref() == Some("denied")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn one_unreadable_element_costs_no_other() {
     let body = r#"[{"FullId":"a"},{"FullId":"b","x":"\q"},{"FullId":"c"}]"#;
     let Error::Malformed(fault) = poll_answer("200 OK", "", body).await else {
@@ -452,7 +491,10 @@ async fn a_call_that_waits_too_long_meets_its_wall_limit() {
 
 #[tokio::test]
 async fn an_answer_too_large_for_the_guests_memory_meets_the_memory_limit() {
-    let body = format!("[{}{{}}]", r#"{"a":"b"},"#.repeat(90_000));
+    let body = format!(
+        "[{}{{\"FullId\":\"c\"}}]",
+        r#"{"FullId":"b"},"#.repeat(60_000)
+    );
     let server = Server::answering("200 OK", "", &body).await;
     let config = Config {
         credentials: watchbell_sandbox::contract::Credentials::Host,

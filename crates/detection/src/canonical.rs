@@ -91,7 +91,11 @@ impl<'a> Writer<'a> {
                 self.tokens.space();
             }
         }
-        members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        // Where they begin keeps equal names in order; a stable sort is larger code.
+        members.sort_unstable_by(|(a, from), (b, to)| {
+            let names = a.encode_utf16().cmp(b.encode_utf16());
+            names.then(from.start.cmp(&to.start))
+        });
         let members: Vec<&str> = members
             .into_iter()
             .filter_map(|(_, place)| self.out.get(place))

@@ -7,12 +7,15 @@
 //! - [`check_object`] says whether a text is one JSON object on one line, which is what
 //!   the host asks of every guest.
 //! - [`Detection`] has the 50 documented members typed, for encoders and mappings.
+//! - [`SAMPLES`] are answers that the service published.
+//! - [`text_of`] and [`without_halves`] read text that holds half a surrogate pair.
 //! - [`Timestamp`] orders the service's instants as time.
 
 mod alert;
 mod canonical;
 mod detection;
 mod members;
+mod samples;
 mod scan;
 mod split;
 mod text;
@@ -22,6 +25,8 @@ mod token;
 pub use alert::{Alert, Fault, Severity, check_object};
 pub use detection::Value;
 pub use members::Detection;
+pub use samples::SAMPLES;
 pub use scan::MAX_DEPTH;
 pub use split::{Malformed, Splitter, split};
+pub use text::{text_of, without_halves};
 pub use timestamp::{NotATimestamp, Timestamp};

@@ -51,6 +51,135 @@ impl Found {
         };
         *slot = Some(value);
     }
+
+    /// Whether an object with these members is a detection: it has a FullId, or an
+    /// AlertId, which is all that the oldest of them have.
+    pub(crate) fn identifies(&self, text: &[u8]) -> bool {
+        is_text(text, &self.full_id) || is_text(text, &self.alert_id)
+    }
+
+    /// The same for an object that stands alone, where errors of all kinds come: an
+    /// AlertId counts only beside the AlertTime that every detection has.
+    pub(crate) fn identifies_alone(&self, text: &[u8]) -> bool {
+        is_text(text, &self.full_id)
+            || is_text(text, &self.alert_id) && is_text(text, &self.alert_time)
+    }
+}
+
+/// Whether a value is a string with something in it.
+fn is_text(text: &[u8], value: &Option<Range<usize>>) -> bool {
+    let value = value.as_ref().and_then(|place| text.get(place.clone()));
+    value.is_some_and(|value| value.len() > 2 && value.starts_with(b"\""))
+}
+
+/// An object that holds a list of detections, as OData services answer: its `value`.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Where the list begins.
+    pub(crate) list: usize,
+    /// What forbids to take the list for the answer, of the members before it.
+    pub(crate) objection: Option<Objection>,
+}
+
+/// What a page's member has against taking the page's list for the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Objection {
+    /// The member is not JSON.
+    Fault(Bad),
+    /// The member says that the list is not the answer, or not all of it.
+    Member(Bad),
+}
+
+/// Looks for the list of detections in the object that begins at `start`, as far as the
+/// list's first byte. None when it has none, or is a detection itself.
+pub(crate) fn page(text: &[u8], start: usize) -> Result<Option<Page>, Stop> {
+    let mut at = start + 1;
+    let mut found = Found::default();
+    let mut objection = None;
+    loop {
+        let mut tokens = Tokens::new(text, at);
+        tokens.space();
+        let from = tokens.at;
+        if tokens.peek()? == b'}' {
+            return Ok(None);
+        }
+        let name = tokens.name()?;
+        let list = tokens.at;
+        if is_named(text, name, b"value") && tokens.peek()? == b'[' {
+            let spoilt = tokens.fault.or(not_utf8(text, from, list));
+            let objection = objection.or(spoilt.map(Objection::Fault));
+            let page = Page { list, objection };
+            return Ok((!found.identifies_alone(text)).then_some(page));
+        }
+        let (end, objects) = page_member(text, from).map_err(|(stop, _)| stop)?;
+        found.note(text, name, list..end);
+        objection = objection.or(objects);
+        let mut tokens = Tokens::new(text, end);
+        tokens.space();
+        at = match tokens.peek()? {
+            b',' => tokens.at + 1,
+            b'}' => return Ok(None),
+            _ => return Err(Stop::Bad),
+        };
+    }
+}
+
+/// The member of a page that begins at `start`: where its value ends, and what it has
+/// against taking the page's list for the answer. On failure, with the first fault.
+pub(crate) fn page_member(
+    text: &[u8],
+    start: usize,
+) -> Result<(usize, Option<Objection>), (Stop, Option<Bad>)> {
+    let mut tokens = Tokens::new(text, start);
+    let name = match tokens.name() {
+        Ok(name) => name,
+        Err(stop) => return Err((stop, tokens.fault)),
+    };
+    let from = tokens.at;
+    let scan = match value(text, from) {
+        Ok(scan) => scan,
+        Err((stop, fault)) => return Err((stop, tokens.fault.or(fault))),
+    };
+    let fault = tokens.fault.or(scan.fault);
+    let fault = not_utf8(text, start, fault.map_or(scan.end, |bad| bad.at)).or(fault);
+    if let Some(bad) = fault {
+        return Ok((scan.end, Some(Objection::Fault(bad))));
+    }
+    let objects = |what| Some(Objection::Member(Bad { at: start, what }));
+    let value = text.get(from..scan.end).unwrap_or_default();
+    let links: [&[u8]; 3] = [b"@odata.nextLink", b"odata.nextLink", b"nextLink"];
+    let objection = if is_named(text, name, b"value") {
+        objects("its value is there twice, or no list")
+    } else if matches!(value, b"null" | b"\"\"") {
+        None
+    } else if is_named(text, name, b"error") {
+        objects("an error stands beside the detections")
+    } else if links.into_iter().any(|link| is_named(text, name, link)) {
+        objects("one page of several (nextLink), of which the others cannot be asked for")
+    } else {
+        None
+    };
+    Ok((scan.end, objection))
+}
+
+/// Where `text` from `at` up to `end` first is not UTF-8. A character that the text's own
+/// end cuts is none.
+pub(crate) fn not_utf8(text: &[u8], at: usize, end: usize) -> Option<Bad> {
+    let error = std::str::from_utf8(text.get(at..end)?).err()?;
+    let is_wrong = error.error_len().is_some() || end < text.len();
+    is_wrong.then(|| Bad {
+        at: at + error.valid_up_to(),
+        what: "not UTF-8",
+    })
+}
+
+fn is_named(text: &[u8], name: Inside, wanted: &[u8]) -> bool {
+    let inside = text.get(name.start..name.end).unwrap_or_default();
+    if name.escaped {
+        unescape(inside).text.as_bytes() == wanted
+    } else {
+        inside == wanted
+    }
 }
 
 /// A value that was scanned.

@@ -4,17 +4,22 @@
 //! has not ended yet. That element is scanned anew only when twice as much of it is
 //! there, so that no chunking of a body makes reading it quadratic.
 //!
-//! An element that is no JSON object costs its neighbours nothing as long as its end
+//! An answer is an array of detections, the `value` of an OData page, or one detection
+//! that stands alone, as the service sent it in 2017. A detection is an object with a
+//! FullId or an AlertId. What else there is with status 200 (an error, `{}`, a sign-in
+//! page) is no answer: it is never a detection, and nothing of it is believed.
+//!
+//! An element that is no detection costs its neighbours nothing as long as its end
 //! can be found. Where it cannot, nothing of the body is believed: a service that cuts
 //! an answer short has not said what is missing.
 
 use crate::alert::Alert;
-use crate::scan;
+use crate::scan::{self, Objection};
 use crate::token::{Bad, Stop};
 use std::ops::Range;
 use thiserror::Error;
 
-/// A body that is not an array of objects, nor one object.
+/// A body that is not a list of detections, nor one detection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message} at byte {offset}")]
 pub struct Malformed {
@@ -26,12 +31,15 @@ pub struct Malformed {
     pub alerts: Vec<Alert>,
     /// The elements that could not, in order; none in the same case.
     pub unreadable: Vec<Range<u64>>,
+    /// Whether the body is something else altogether, an error or a web page: then its
+    /// own words say more than the place does.
+    pub is_foreign: bool,
 }
 
 /// Splits a whole body into alerts.
 ///
 /// # Errors
-/// [`Malformed`] when it is not an array of objects, nor one object.
+/// [`Malformed`] when it is not a list of detections, nor one detection.
 pub fn split(body: &[u8]) -> Result<Vec<Alert>, Malformed> {
     let mut splitter = Splitter::new();
     splitter.push(body);
@@ -51,6 +59,10 @@ enum Place {
     After,
     /// In an object that stands alone.
     Bare,
+    /// In a page, after a comma.
+    NextMember,
+    /// In a page, after a member.
+    AfterMember,
     /// After the end.
     End,
 }
@@ -66,9 +78,21 @@ pub struct Splitter {
     patience: usize,
     alerts: Vec<Alert>,
     unreadable: Vec<Range<u64>>,
+    /// How many of the unreadable are objects and JSON, but no detections.
+    strangers: usize,
+    /// The list is within a page.
+    in_page: bool,
     first_fault: Option<(u64, &'static str)>,
     lost: bool,
+    is_foreign: bool,
 }
+
+/// What is said of an element that is an object and JSON.
+const STRANGER: &str = "not a detection: it has neither a FullId nor an AlertId";
+
+/// And of one that stands alone.
+const LONE_STRANGER: &str =
+    "not a detection: it has no FullId, no AlertId with an AlertTime, and no list of detections";
 
 impl Default for Splitter {
     fn default() -> Self {
@@ -97,8 +121,11 @@ impl Splitter {
             patience: 0,
             alerts: Vec::new(),
             unreadable: Vec::new(),
+            strangers: 0,
+            in_page: false,
             first_fault: None,
             lost: false,
+            is_foreign: false,
         }
     }
 
@@ -133,7 +160,7 @@ impl Splitter {
     /// The body has ended.
     ///
     /// # Errors
-    /// [`Malformed`] when it was not an array of objects, nor one object.
+    /// [`Malformed`] when it was not a list of detections, nor one detection.
     pub fn finish(mut self) -> Result<Vec<Alert>, Malformed> {
         if !self.lost {
             let held = std::mem::take(&mut self.held);
@@ -150,6 +177,11 @@ impl Splitter {
                 );
             }
         }
+        // An error in brackets is still an error.
+        if self.strangers > 0 && self.alerts.is_empty() && self.strangers == self.unreadable.len() {
+            self.is_foreign = true;
+            self.lose(0, STRANGER);
+        }
         match self.first_fault {
             None => Ok(self.alerts),
             Some((offset, what)) => Err(Malformed {
@@ -157,6 +189,7 @@ impl Splitter {
                 message: what.to_owned(),
                 alerts: self.alerts,
                 unreadable: self.unreadable,
+                is_foreign: self.is_foreign,
             }),
         }
     }
@@ -208,14 +241,69 @@ impl Splitter {
         match (self.place, byte) {
             (Place::Start, b'[') => self.step(Place::First, at + 1),
             (Place::Start, b'{') => self.step(Place::Bare, at),
-            (Place::Start, _) => Look::Lost(at, "not JSON: an array or an object was expected"),
-            (Place::First, b']') => self.step(Place::End, at + 1),
-            (Place::First | Place::Next | Place::Bare, _) => self.element(rest, at, end),
+            (Place::Start, _) => {
+                self.is_foreign = true;
+                Look::Lost(at, "not JSON: an array or an object was expected")
+            }
+            (Place::First | Place::After, b']') => self.step(self.after_list(), at + 1),
+            (Place::Bare, _) => self.bare(rest, at, end),
+            (Place::First | Place::Next, _) => self.element(rest, at, end),
             (Place::After, b',') => self.step(Place::Next, at + 1),
-            (Place::After, b']') => self.step(Place::End, at + 1),
             (Place::After, _) => Look::Lost(at, "expected a comma or the array's end"),
+            (Place::NextMember, _) => self.member(rest, at, end),
+            (Place::AfterMember, b',') => self.step(Place::NextMember, at + 1),
+            (Place::AfterMember, b'}') => self.step(Place::End, at + 1),
+            (Place::AfterMember, _) => Look::Lost(at, "expected a comma or the object's end"),
             (Place::End, _) => Look::Lost(at, "something follows the end"),
         }
+    }
+
+    fn after_list(&self) -> Place {
+        if self.in_page {
+            Place::AfterMember
+        } else {
+            Place::End
+        }
+    }
+
+    /// An object that stands alone: a page, a detection, or neither.
+    fn bare(&mut self, rest: &[u8], at: usize, end: bool) -> Look {
+        match scan::page(rest, at) {
+            Err(Stop::Incomplete) if !end => Look::More,
+            Ok(Some(page)) => match page.objection {
+                Some(objection) => self.objected(objection),
+                None => {
+                    self.in_page = true;
+                    self.step(Place::First, page.list + 1)
+                }
+            },
+            _ => self.element(rest, at, end),
+        }
+    }
+
+    /// A member of a page behind its list.
+    fn member(&mut self, rest: &[u8], at: usize, end: bool) -> Look {
+        match scan::page_member(rest, at) {
+            Err((Stop::Incomplete, _)) if !end => Look::More,
+            Err((_, Some(bad))) => Look::Lost(bad.at, bad.what),
+            Err((_, None)) => Look::Lost(rest.len(), "the body is cut short"),
+            Ok((_, Some(objection))) => self.objected(objection),
+            Ok((to, None)) => self.step(Place::AfterMember, to),
+        }
+    }
+
+    /// The list of a page is not the answer.
+    fn objected(&mut self, objection: Objection) -> Look {
+        match objection {
+            Objection::Fault(bad) => Look::Lost(bad.at, bad.what),
+            Objection::Member(bad) => self.stranger(bad.at, bad.what),
+        }
+    }
+
+    /// The body is something else than an answer.
+    fn stranger(&mut self, at: usize, what: &'static str) -> Look {
+        self.is_foreign = true;
+        Look::Lost(at, what)
     }
 
     fn step(&mut self, place: Place, read: usize) -> Look {
@@ -235,10 +323,23 @@ impl Splitter {
             Err((_, None)) => (fault(rest.len(), "the body is cut short"), None),
             Ok(scan) => {
                 let to = scan.end;
+                let is_alone = self.place == Place::Bare;
+                let is_detection = if is_alone {
+                    scan.found.identifies_alone(rest)
+                } else {
+                    scan.found.identifies(rest)
+                };
                 let bad = if !scan.is_object {
                     fault(at, "not an object")
+                } else if !is_detection && is_alone {
+                    return self.stranger(at, LONE_STRANGER);
                 } else if let Some(bad) = scan.fault {
                     bad
+                } else if !is_detection {
+                    scan::not_utf8(rest, at, to).unwrap_or_else(|| {
+                        self.strangers += 1;
+                        fault(at, STRANGER)
+                    })
                 } else if let Some(alert) = Alert::of(rest, at, scan) {
                     self.alerts.push(alert);
                     return self.step(after, to);
@@ -248,8 +349,8 @@ impl Splitter {
                 (bad, Some(to))
             }
         };
-        if let Some(at) = not_utf8(rest, at, bad.at) {
-            bad = fault(at, "not UTF-8");
+        if let Some(sooner) = scan::not_utf8(rest, at, bad.at) {
+            bad = sooner;
         }
         let Some(to) = to else {
             return Look::Lost(bad.at, bad.what);
@@ -272,11 +373,4 @@ impl Splitter {
 
 fn fault(at: usize, what: &'static str) -> Bad {
     Bad { at, what }
-}
-
-/// Where `text` from `at` up to `end` first is not UTF-8. A character that the text's own
-/// end cuts is none.
-fn not_utf8(text: &[u8], at: usize, end: usize) -> Option<usize> {
-    let error = std::str::from_utf8(text.get(at..end)?).err()?;
-    (error.error_len().is_some() || end < text.len()).then(|| at + error.valid_up_to())
 }

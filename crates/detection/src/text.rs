@@ -61,6 +61,53 @@ pub(crate) fn meaning(json: &[u8]) -> Option<Meaning<'_>> {
     Some(unescape(inside))
 }
 
+/// The text of a JSON string with its quotes; none when `json` is no string. Half of a
+/// surrogate pair is no character and becomes U+FFFD.
+#[must_use]
+pub fn text_of(json: &str) -> Option<Cow<'_, str>> {
+    meaning(json.as_bytes()).map(|meaning| meaning.text)
+}
+
+/// JSON in which each escape of half a surrogate pair is one of U+FFFD, for readers that
+/// take no other. Nothing else is changed, and no byte changes its place.
+#[must_use]
+pub fn without_halves(json: &str) -> Cow<'_, str> {
+    const REPLACED: &[u8] = b"fffd";
+    // Nearly always there is none, and a search costs next to nothing.
+    if !json.contains("\\ud") && !json.contains("\\uD") {
+        return Cow::Borrowed(json);
+    }
+    let mut bytes = json.as_bytes().to_vec();
+    let (mut at, mut found) = (0, false);
+    while let Some(next) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
+    {
+        let digits = at + next + 2;
+        at = digits;
+        if bytes.get(digits - 1) != Some(&b'u') {
+            continue;
+        }
+        at = digits + 4;
+        let rest = bytes.get(digits..).unwrap_or_default();
+        match unicode(rest) {
+            (Some(c), _) if c.len_utf16() == 2 => at += 6,
+            (Some(_), _) => {}
+            (None, _) => {
+                if let Some(half) = bytes.get_mut(digits..digits + 4) {
+                    half.copy_from_slice(REPLACED);
+                    found = true;
+                }
+            }
+        }
+    }
+    if found {
+        String::from_utf8(bytes).map_or(Cow::Borrowed(json), Cow::Owned)
+    } else {
+        Cow::Borrowed(json)
+    }
+}
+
 /// The character after `\u`, and what follows: one escape, or a pair of surrogates.
 fn unicode(rest: &[u8]) -> (Option<char>, &[u8]) {
     let (first, after) = unit(rest);

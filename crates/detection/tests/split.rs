@@ -4,6 +4,25 @@
 use std::ops::Range;
 use watchbell_detection::{Alert, MAX_DEPTH, Malformed, Splitter, split};
 
+/// The shortest detection.
+const LEAST: &str = r#"{"AlertId":"1"}"#;
+
+/// A body in which `{}` stands for a detection.
+fn with_detections(body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    let mut rest = body;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(b"{}") {
+            whole.extend_from_slice(LEAST.as_bytes());
+            rest = after;
+        } else {
+            whole.push(*first);
+            rest = after;
+        }
+    }
+    whole
+}
+
 fn malformed(body: impl AsRef<[u8]>) -> Malformed {
     split(body.as_ref()).expect_err("malformed")
 }
@@ -12,11 +31,13 @@ fn jsons(alerts: &[Alert]) -> Vec<&str> {
     alerts.iter().map(|alert| alert.json.as_str()).collect()
 }
 
-/// Nothing of the body is believed.
+/// Nothing of the body is believed, in which `{}` stands for a detection.
 fn assert_lost(body: impl AsRef<[u8]>, offset: usize) {
-    let body = body.as_ref();
-    let fault = malformed(body);
-    let shown = String::from_utf8_lossy(body);
+    let short = body.as_ref();
+    let offset = with_detections(&short[..offset]).len();
+    let body = with_detections(short);
+    let fault = malformed(&body);
+    let shown = String::from_utf8_lossy(&body);
     assert_eq!(
         (fault.alerts, fault.unreadable),
         (vec![], vec![]),
@@ -28,19 +49,25 @@ fn assert_lost(body: impl AsRef<[u8]>, offset: usize) {
 /// `element`, between two good ones, is the one that cannot be read.
 fn assert_unreadable(element: impl AsRef<[u8]>, offset: usize) {
     let element = element.as_ref();
-    let body = [br#"[{"n":1}, "#.as_slice(), element, br#" ,{"n":2}]"#].concat();
+    let (one, two) = (r#"{"AlertId":"1"}"#, r#"{"FullId":"2"}"#);
+    let body = [
+        b"[",
+        one.as_bytes(),
+        b", ",
+        element,
+        b" ,",
+        two.as_bytes(),
+        b"]",
+    ]
+    .concat();
     let shown = String::from_utf8_lossy(&body).into_owned();
     let fault = malformed(&body);
-    let range = 10..10 + element.len() as u64;
+    let range = 18..18 + element.len() as u64;
     assert_eq!(fault.unreadable, [range], "{shown}: {}", fault.message);
-    assert_eq!(
-        jsons(&fault.alerts),
-        [r#"{"n":1}"#, r#"{"n":2}"#],
-        "{shown}"
-    );
+    assert_eq!(jsons(&fault.alerts), [one, two], "{shown}");
     assert_eq!(
         fault.offset,
-        10 + offset as u64,
+        18 + offset as u64,
         "{shown}: {}",
         fault.message
     );
@@ -48,25 +75,150 @@ fn assert_unreadable(element: impl AsRef<[u8]>, offset: usize) {
 
 #[test]
 fn an_array_yields_its_objects_in_order() {
-    let alerts = split(br#" [ {"a":1} , {} ,{"a":[{"b":null}]}] "#).expect("an array");
+    let (one, two) = (r#"{"AlertId":"a"}"#, r#"{"a":[{"b":null}],"FullId":"c"}"#);
+    let body = format!(" [ {one} , {LEAST} ,{two}] ");
+    let alerts = split(body.as_bytes()).expect("an array");
+    assert_eq!(jsons(&alerts), [one, LEAST, two]);
+}
+
+#[test]
+fn one_bare_detection_is_a_list_of_one() {
+    for json in [
+        r#"{"FullId":"a"}"#,
+        // The members that the sample of 2017 is known by.
+        r#"{"AlertTime":"2017-01-31T12:00:00Z","AlertTitle":"t","AlertId":"1"}"#,
+        r#"{"AlertId":"1","\u0041lertTime":"t","value":[{}]}"#,
+        r#"{"FullId":"a","value":[{}],"error":1}"#,
+    ] {
+        let alerts = split(format!("\r\n{json}\n").as_bytes()).expect("a detection");
+        assert_eq!(jsons(&alerts), [json]);
+    }
+}
+
+/// Each of these used to be a detection, and the cursor moved past what was really there.
+#[test]
+fn an_object_that_is_no_detection_is_no_answer() {
+    for body in [
+        "{}",
+        r#"{"error":{"code":"InternalServerError"}}"#,
+        r#"{"Message":"An error has occurred."}"#,
+        r#"{"error":"x","AlertId":"1"}"#,
+        r#"{"AlertId":"1","AlertTitle":"t"}"#,
+        r#"{"AlertId":1,"AlertTime":2,"FullId":3}"#,
+        r#"{"FullId":""}"#,
+        r#"{"FullId":null,"AlertId":"","AlertTime":"t"}"#,
+        r#"{"value":{"FullId":"a"}}"#,
+        r#"{"a":{"FullId":"a"}}"#,
+        r#"{"a":"\q"}"#,
+        r#"{"value":null}"#,
+    ] {
+        for body in [body.to_owned(), format!("\u{feff} {body}\r\n")] {
+            let fault = malformed(&body);
+            assert!(fault.is_foreign, "{body}: {fault:?}");
+            assert_eq!((fault.alerts, fault.unreadable), (vec![], vec![]), "{body}");
+        }
+    }
+}
+
+#[test]
+fn an_array_of_nothing_but_such_objects_is_no_answer_either() {
+    for body in [
+        "[{}]",
+        r#"[{"error":{"code":"x"}}]"#,
+        r#"[{"Message":"x"} ,{}]"#,
+    ] {
+        let fault = malformed(body);
+        assert!(fault.is_foreign, "{body}: {fault:?}");
+        assert_eq!((fault.offset, fault.alerts), (1, vec![]), "{body}");
+        assert!(fault.unreadable.is_empty(), "{body}");
+    }
+    for element in [
+        "{}",
+        r#"{"error":{"code":"x"}}"#,
+        r#"{"FullId":"","AlertId":null}"#,
+    ] {
+        assert_unreadable(element, 0);
+    }
+    // What is no object at all is a record that cannot be read.
+    let fault = malformed("[{},null]");
+    let ranges: [Range<u64>; 2] = [1..3, 4..8];
     assert_eq!(
-        jsons(&alerts),
-        [r#"{"a":1}"#, "{}", r#"{"a":[{"b":null}]}"#]
+        (fault.is_foreign, fault.unreadable),
+        (false, ranges.to_vec())
     );
 }
 
 #[test]
-fn one_bare_object_is_a_list_of_one() {
-    let alerts = split(b"\r\n{\"a\":1}\n").expect("an object");
-    assert_eq!(jsons(&alerts), [r#"{"a":1}"#]);
-    // Used to be cut short: fewer bytes than a byte order mark has.
-    assert_eq!(jsons(&split(b"{}").expect("an object")), ["{}"]);
+fn a_page_is_its_value() {
+    let (one, two) = (r#"{"FullId":"a"}"#, r#"{"AlertId":"b"}"#);
+    for (before, after) in [
+        (r#""@odata.context":"https://x/$metadata#Alerts","#, ""),
+        ("", r#","@odata.count":2"#),
+        (
+            r#""a":{"value":[1]}, "error":null ,"#,
+            r#" , "@odata.nextLink" : "" "#,
+        ),
+        ("", r#","error":null,"x":[[{}]]"#),
+    ] {
+        let body = format!("\u{feff}{{{before}\"value\" : [{one}, {two}]{after}}}\n");
+        let alerts = split(body.as_bytes()).expect("a page");
+        assert_eq!(jsons(&alerts), [one, two], "{body}");
+        let bad = body.replace(one, "null");
+        let fault = malformed(&bad);
+        assert_eq!(jsons(&fault.alerts), [two], "{bad}");
+        let at = bad.find("[null").expect("there") as u64 + 1;
+        let range: Range<u64> = at..at + 4;
+        assert_eq!((fault.offset, fault.unreadable), (at, vec![range]), "{bad}");
+    }
+    for body in [r#"{"value":[]}"#, r#"{"@odata.context":"x","value":[ ]}"#] {
+        assert_eq!(split(body.as_bytes()).expect("a page"), []);
+    }
+}
+
+#[test]
+fn a_page_that_is_not_the_whole_answer_is_none() {
+    let list = r#""value":[{"FullId":"a"}]"#;
+    for member in [
+        r#""error":{"code":"x"}"#,
+        r#""error":"x""#,
+        r#""@odata.nextLink":"https://x/api/alerts?$skip=1""#,
+        r#""\u0040odata.nextLink":"x""#,
+        r#""value":[]"#,
+        r#""value":null"#,
+    ] {
+        for body in [
+            format!("{{{list},{member}}}"),
+            format!("{{\"a\":1 ,{list}, \"b\":2, {member}}}"),
+        ] {
+            let fault = malformed(&body);
+            assert!(fault.is_foreign, "{body}: {fault:?}");
+            assert_eq!((fault.alerts, fault.unreadable), (vec![], vec![]), "{body}");
+        }
+        if !member.contains("value") {
+            let fault = malformed(format!("{{{member},{list}}}"));
+            assert!(fault.is_foreign && fault.alerts.is_empty(), "{fault:?}");
+        }
+    }
+    for body in [
+        format!("{{{list}"),
+        format!("{{{list},}}"),
+        format!("{{{list},\"a\"}}"),
+        format!("{{{list}}} {{}}"),
+        format!("{{{list},\"a\":\"\\q\"}}"),
+        format!("{{\"\\q\":1,{list}}}"),
+        format!("{{\"a\":01,{list}}}"),
+        format!("{{\"a\" 1,{list}}}"),
+    ] {
+        let fault = malformed(&body);
+        assert_eq!((fault.alerts, fault.unreadable), (vec![], vec![]), "{body}");
+    }
 }
 
 #[test]
 fn a_byte_order_mark_is_no_fault() {
-    for body in ["\u{feff}[{}]", "\u{feff} {}"] {
-        assert_eq!(jsons(&split(body.as_bytes()).expect("a list")), ["{}"]);
+    for body in ["\u{feff}[{}]", "\u{feff} [{}]"] {
+        let body = with_detections(body.as_bytes());
+        assert_eq!(jsons(&split(&body).expect("a list")), [LEAST]);
     }
     assert_lost("\u{feff}\u{feff}[]", 3);
     assert_lost("[\u{feff}]", 1);
@@ -97,7 +249,7 @@ fn a_body_that_is_neither_array_nor_object_is_malformed_at_its_start() {
 fn what_follows_the_end_makes_it_malformed() {
     assert_lost("[{}]x", 4);
     assert_lost("[{}] []", 5);
-    assert_lost("{} {}", 3);
+    assert_lost(r#"{"FullId":"a"} {}"#, 15);
     assert_lost("[{}]]", 4);
     assert_lost(b"[{}]\0", 4);
 }
@@ -122,13 +274,14 @@ fn a_missing_or_extra_mark_of_structure_makes_it_malformed_there() {
 
 #[test]
 fn a_body_cut_short_anywhere_is_malformed_at_its_end_and_yields_nothing() {
-    let body = r#" [{"a":"\u00e9\\\"é€😀","n":-1.5e+3},{"w":[true,false,null,{}]} , {}] "#;
+    let body =
+        r#" [{"FullId":"\u00e9\\\"é€😀","n":-1.5e+3},{"w":[true,false,null,[]],"AlertId":"1"}] "#;
     let whole = body.trim_end().len();
     for cut in 0..whole {
         assert_lost(&body.as_bytes()[..cut], cut);
     }
     assert!(split(&body.as_bytes()[..whole]).is_ok());
-    let object = br#"{"a":"\u00e9\\\"","n":[-1.5e+3,{}]}"#;
+    let object = br#"{"FullId":"\u00e9\\\"","n":[-1.5e+3,[]]}"#;
     for cut in 0..object.len() {
         assert_lost(&object[..cut], cut);
     }
@@ -165,9 +318,9 @@ fn an_element_that_is_no_object_is_unreadable_and_its_neighbours_are_not() {
     ] {
         assert_unreadable(element, 0);
     }
-    let fault = malformed("[1,{},\"two\",[3]]");
-    assert_eq!(jsons(&fault.alerts), ["{}"]);
-    let ranges: [Range<u64>; 3] = [1..2, 6..11, 12..15];
+    let fault = malformed(with_detections(b"[1,{},\"two\",[3]]"));
+    assert_eq!(jsons(&fault.alerts), [LEAST]);
+    let ranges: [Range<u64>; 3] = [1..2, 19..24, 25..28];
     assert_eq!((fault.offset, fault.unreadable), (1, ranges.to_vec()));
 }
 
@@ -224,14 +377,14 @@ fn a_control_character_in_a_string_costs_its_element_alone() {
     for control in (0..0x20_u8).map(char::from) {
         assert_unreadable(format!("{{\"a\":\"x{control}y\"}}"), 7);
     }
-    assert!(split("{\"a\":\"\u{7f}\u{80}\"}".as_bytes()).is_ok());
+    assert!(split("{\"FullId\":\"\u{7f}\u{80}\"}".as_bytes()).is_ok());
 }
 
 #[test]
 fn an_element_nested_too_deep_costs_itself_alone() {
     let nested = |levels: usize, open: &str, close: &str| {
         format!(
-            "{{\"a\":{}1{}}}",
+            "{{\"FullId\":\"a\",\"a\":{}1{}}}",
             open.repeat(levels - 1),
             close.repeat(levels - 1)
         )
@@ -241,11 +394,11 @@ fn an_element_nested_too_deep_costs_itself_alone() {
         let deepest = nested(most, open, close);
         assert_eq!(jsons(&split(deepest.as_bytes()).expect("deep")), [&deepest]);
         for levels in [most + 1, most + 2, 2 * most, 2 * most + 1, 100_000] {
-            assert_unreadable(nested(levels, open, close), 5 + (most - 1) * open.len());
+            assert_unreadable(nested(levels, open, close), 18 + (most - 1) * open.len());
         }
     }
     // An empty one counts, too.
-    assert_unreadable(nested(most + 1, "[", "]").replace('1', ""), 4 + most);
+    assert_unreadable(nested(most + 1, "[", "]").replace('1', ""), 17 + most);
     // The brackets must match as they must elsewhere, level by level.
     let deep = nested(3 * most, "[{\"a\":", "}]");
     let first = deep.find('}').expect("brackets");
@@ -263,9 +416,9 @@ fn an_element_nested_too_deep_costs_itself_alone() {
 
 #[test]
 fn a_bare_object_with_a_fault_in_a_string_is_one_unreadable_element() {
-    let fault = malformed(r#" {"a":"\x"} "#);
-    assert_eq!((fault.offset, fault.alerts), (7, vec![]));
-    let range: Range<u64> = 1..11;
+    let fault = malformed(r#" {"FullId":"\x"} "#);
+    assert_eq!((fault.offset, fault.alerts), (12, vec![]));
+    let range: Range<u64> = 1..16;
     assert_eq!(fault.unreadable, [range]);
 }
 
@@ -307,7 +460,7 @@ fn what_a_string_holds_never_becomes_an_alert_when_a_quote_is_missing() {
 
 #[test]
 fn json_is_byte_for_byte_as_it_came() {
-    for json in [
+    for members in [
         r#"{"n":123456789012345678901234567890.0e-400}"#,
         r#"{"n":-0,"m":-0.0,"k":1E5,"l":1.10}"#,
         r#"{"a":"\u0041\/\"\\\b\f\n\r\t","b":"A/"}"#,
@@ -317,6 +470,7 @@ fn json_is_byte_for_byte_as_it_came() {
         "{\"a\":\"\u{2028}\u{2029}\u{85}\u{feff}\u{7f}\"}",
         "{ \"a\" :\t[ 1 , 2 ] }",
     ] {
+        let json = &members.replacen('{', "{\"AlertId\":\"1\",", 1);
         let body = format!("[{json} ,\n {json}]");
         assert_eq!(
             jsons(&split(body.as_bytes()).expect("a list")),
@@ -327,18 +481,21 @@ fn json_is_byte_for_byte_as_it_came() {
 
 #[test]
 fn only_white_space_with_a_line_end_is_taken_out() {
-    let body = "[{ \"a\" : 1 ,\r\n  \"b\":\t[\n1\r,  2 \n]\n, \"c\":\"\\n  \\r\" }]";
+    let body = "[{ \"FullId\" : \"1\" ,\r\n  \"b\":\t[\n1\r,  2 \n]\n, \"c\":\"\\n  \\r\" }]";
     let alerts = split(body.as_bytes()).expect("a list");
     assert_eq!(
         jsons(&alerts),
-        ["{ \"a\" : 1 ,\"b\":\t[1,  2], \"c\":\"\\n  \\r\" }"]
+        ["{ \"FullId\" : \"1\" ,\"b\":\t[1,  2], \"c\":\"\\n  \\r\" }"]
     );
 }
 
 #[test]
 fn no_chunking_changes_what_is_read() {
-    let bodies: [&[u8]; 5] = [
-        b"\xef\xbb\xbf [{\"a\":\"\\u00e9\xc3\xa9\"} , 12,\n{\"b\":\"\\q\"},{}] ",
+    let bodies: [&[u8]; 8] = [
+        b"\xef\xbb\xbf [{\"FullId\":\"\\u00e9\xc3\xa9\"} , 12,\n{\"b\":\"\\q\"},{}] ",
+        b"{\"a\":[1, {}],\"value\": [{\"AlertId\":\"a\"} ,{}],\"b\":1}",
+        b"{\"value\":[{\"FullId\":\"a\"}],\"error\":{}} ",
+        b"{\"AlertId\":\"a\",\"AlertTime\":\"b\",\"value\":[1]}",
         b"{\"a\":tru}",
         b"[{\"a\":\"\xff\"},1",
         b"[{}]]",

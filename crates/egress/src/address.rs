@@ -103,23 +103,46 @@ impl fmt::Display for Class {
     }
 }
 
-/// The metadata services of AWS, Azure, Google, Oracle, Alibaba and of AWS containers.
-/// Some lie in no special range, so each is listed by itself.
-pub const METADATA: [IpAddr; 9] = [
+/// The metadata services of clouds, which hand out credentials to whoever asks. Each is
+/// listed by itself: some lie in no special range, and those that do are not meant by
+/// whoever opens the range.
+pub const METADATA: [IpAddr; 20] = [
+    // AWS, Azure, Google, Oracle, OpenStack, DigitalOcean, Hetzner, Akamai and others.
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    // Google's node-local server for workload identity.
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 252)),
+    // Tasks and pods on AWS.
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    // Scaleway.
+    IpAddr::V4(Ipv4Addr::new(169, 254, 42, 42)),
+    // Tencent, of which there are two.
+    IpAddr::V4(Ipv4Addr::new(169, 254, 0, 23)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 10, 10)),
+    // Azure's WireServer.
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    // Oracle's older cloud.
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    // Alibaba, Volcano Engine, UCloud.
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(100, 96, 0, 96)),
+    IpAddr::V4(Ipv4Addr::new(100, 80, 80, 80)),
+    // AWS, and its pods.
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    // Google, Oracle, Scaleway, Akamai, Alibaba.
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200)),
+    // OpenStack and Akamai.
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
 ];
 
 /// The names that the metadata services have in their clouds' own DNS: Google, AWS,
-/// Tencent, Oracle. Whatever they resolve to, nobody means them.
-pub const METADATA_NAMES: [&str; 7] = [
+/// Tencent, Oracle, IBM. Whatever they resolve to, nobody means them.
+pub const METADATA_NAMES: [&str; 8] = [
     "metadata.google.internal",
     "metadata.goog",
     "metadata",
@@ -127,6 +150,7 @@ pub const METADATA_NAMES: [&str; 7] = [
     "instance-data.ec2.internal",
     "metadata.tencentyun.com",
     "metadata.oraclecloud.com",
+    "api.metadata.cloud.ibm.com",
 ];
 
 /// Whether a name in lower case, without trailing dot, is one of [`METADATA_NAMES`].

@@ -18,9 +18,9 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::bounds::{Bounds, after};
+use crate::connection_quota::Place;
 use crate::error::{Error, Phase};
 use crate::exchange::Record;
-use crate::share::Place;
 
 /// The body of an answer: an [`http_body::Body`] whose frames are hyper's own.
 pub struct Body {

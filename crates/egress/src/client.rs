@@ -9,10 +9,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::bounds::{Bounds, MAX_HEADER_BYTES};
 use crate::connect::Connector;
+use crate::connection_quota::ConnectionQuota;
 use crate::outgoing::RequestBody;
 use crate::policy::Policy;
 use crate::session::Session;
-use crate::share::Share;
 
 /// How long a connection waits for its next request. Longer than the usual interval of a
 /// source (60 s), so that each poll finds the last one's connection; shorter than the 120
@@ -53,20 +53,20 @@ impl Pool {
 #[derive(Clone)]
 pub struct Client {
     pool: Arc<Pool>,
-    share: Share,
+    share: ConnectionQuota,
 }
 
 impl Client {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self {
             pool,
-            share: Share::default(),
+            share: ConnectionQuota::default(),
         }
     }
 
-    /// The same on a party's account. Without this a client has a [`Share`] of its own.
+    /// The same on a party's account. Without this a client has a [`ConnectionQuota`] of its own.
     #[must_use]
-    pub fn sharing(mut self, share: &Share) -> Self {
+    pub fn sharing(mut self, share: &ConnectionQuota) -> Self {
         self.share = share.clone();
         self
     }

@@ -23,7 +23,6 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::InvalidUri;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, Semaphore};
@@ -31,13 +30,14 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::bounds::{Bounds, after};
+use crate::connection_quota::ConnectionQuota;
 use crate::denied::Denied;
 use crate::error::{Error, Phase, words};
 use crate::host::Host;
+use crate::overheard::{Heard, Overheard};
 use crate::policy::{Policy, Scheme, Target};
-use crate::proxy::{Proxies, Proxy};
+use crate::proxy::{Proxies, Proxy, ProxyWays};
 use crate::resolve::Resolver;
-use crate::share::Share;
 use crate::stream::{Io, Remote, Stream};
 use crate::tls::{Roots, handshake};
 
@@ -50,7 +50,7 @@ tokio::task_local! {
 #[derive(Clone, Default)]
 pub(crate) struct Asker {
     pub(crate) bounds: Bounds,
-    pub(crate) share: Share,
+    pub(crate) share: ConnectionQuota,
 }
 
 #[derive(Clone)]
@@ -62,7 +62,7 @@ struct Shared {
     policy: Policy,
     roots: Arc<Roots>,
     ways: Arc<Ways>,
-    proxies: Matcher,
+    proxies: ProxyWays,
     tls: OnceCell<TlsConnector>,
 }
 
@@ -87,7 +87,7 @@ impl Connector {
                 policy,
                 roots,
                 ways,
-                proxies: proxies.matcher(),
+                proxies: proxies.ways(),
                 tls,
             }),
         }
@@ -242,6 +242,7 @@ impl Shared {
 fn by(proxy: &Proxy, error: &Error) -> Error {
     Error::Proxy {
         proxy: proxy.to_string(),
+        status: None,
         message: error.to_string(),
     }
 }
@@ -251,25 +252,37 @@ async fn tunnel(proxy: &Proxy, target: &Target, tcp: TcpStream) -> Result<TcpStr
     let url = format!("https://{}:{}/", target.host, target.port);
     let wrong = |message: String| Error::Proxy {
         proxy: proxy.to_string(),
+        status: None,
         message,
     };
     let url: Uri = url
         .parse()
         .map_err(|error: InvalidUri| wrong(error.to_string()))?;
-    let mut tunnel = Tunnel::new(proxy.url.clone(), Connected(Some(TokioIo::new(tcp))));
+    let heard = Heard::default();
+    let mut tunnel = Tunnel::new(
+        proxy.url.clone(),
+        Connected(Some(TokioIo::new(Overheard::new(tcp, &heard)))),
+    );
     if let Some(value) = proxy.authorization.clone() {
         tunnel = tunnel.with_auth(value);
     }
     let connection = tower_service::Service::call(&mut tunnel, url);
-    let connection = connection.await.map_err(|error| wrong(words(&error)))?;
-    Ok(connection.into_inner())
+    let connection = connection.await.map_err(|error| match heard.status() {
+        Some((status, line)) if !(200..300).contains(&status) => Error::Proxy {
+            proxy: proxy.to_string(),
+            status: Some(status),
+            message: format!("it answered {line}"),
+        },
+        _ => wrong(words(&error)),
+    })?;
+    Ok(connection.into_inner().into_inner())
 }
 
 /// A connection that is there already, in the shape that hyper's tunnel wants.
-struct Connected(Option<TokioIo<TcpStream>>);
+struct Connected(Option<TokioIo<Overheard<TcpStream>>>);
 
 impl tower_service::Service<Uri> for Connected {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Overheard<TcpStream>>;
     type Error = io::Error;
     type Future = Ready<io::Result<Self::Response>>;
 

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bounds::MAX_HEADER_BYTES;
-use crate::denied::{Denied, printable};
+use crate::denied::Denied;
+use crate::text::printable;
 
 /// A request, or the reading of its answer, failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -93,7 +94,7 @@ pub enum Error {
     /// The party has as many requests under way as it may.
     #[error("more than {limit} requests at one time")]
     TooManyAtOnce {
-        /// The bound of the [`Share`](crate::Share).
+        /// The bound of the [`ConnectionQuota`](crate::ConnectionQuota).
         limit: usize,
     },
     /// The proxy cannot be reached, or does not let us through.
@@ -101,6 +102,8 @@ pub enum Error {
     Proxy {
         /// Its host and port.
         proxy: String,
+        /// The status of its answer, where it gave one and that was a refusal.
+        status: Option<u16>,
         /// What it or the system says.
         message: String,
     },

@@ -22,14 +22,16 @@
 //! # What is where
 //! - what is allowed: [`Policy`] of [`HostPattern`]s, over [`Host`]s and [`address`]es;
 //!   a refusal is a [`Denied`]
-//! - what it may cost: [`Bounds`], shortened by what is [`Asked`], and a party's [`Share`]
+//! - what it may cost: [`Bounds`], shortened by what is [`Asked`], and a party's [`ConnectionQuota`]
 //! - through whom: [`Proxies`]
+//! - what others wrote, fit for a log: [`printable`]
 //! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
 
 mod body;
 mod bounds;
 mod client;
 mod connect;
+mod connection_quota;
 mod denied;
 mod egress;
 mod error;
@@ -37,12 +39,13 @@ mod exchange;
 mod host;
 mod host_pattern;
 mod outgoing;
+mod overheard;
 mod policy;
 mod proxy;
 mod resolve;
 mod session;
-mod share;
 mod stream;
+mod text;
 mod tls;
 
 pub mod address;
@@ -50,7 +53,8 @@ pub mod address;
 pub use body::Body;
 pub use bounds::{Asked, Bounds, MAX_HEADER_BYTES};
 pub use client::Client;
-pub use denied::{Denied, RefusedAddress, printable};
+pub use connection_quota::{ConnectionQuota, REQUESTS_AT_ONCE};
+pub use denied::{Denied, RefusedAddress};
 pub use egress::Egress;
 pub use error::{Error, Phase, TlsFault};
 pub use exchange::{BODY_HEAD_BYTES, BodyHead, Exchange};
@@ -59,5 +63,5 @@ pub use host_pattern::{HostPattern, NotAHostPattern};
 pub use policy::{Policy, Scheme, Target};
 pub use proxy::{NotAProxy, Proxies};
 pub use session::Session;
-pub use share::{REQUESTS_AT_ONCE, Share};
+pub use text::{Printable, escaped, escaped_lines, printable};
 pub use tls::Tls;

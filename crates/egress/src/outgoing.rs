@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::client::BoxError;
-use crate::share::Place;
+use crate::connection_quota::Place;
 
 pub(crate) struct RequestBody {
     inner: UnsyncBoxBody<Bytes, BoxError>,

@@ -14,9 +14,10 @@ use http::uri::PathAndQuery;
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::address::{self, Class};
-use crate::denied::{Denied, RefusedAddress, printable};
+use crate::denied::{Denied, RefusedAddress};
 use crate::host::Host;
 use crate::host_pattern::{HostPattern, parse_port};
+use crate::text::printable;
 
 /// Who may be reached.
 ///

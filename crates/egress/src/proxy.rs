@@ -14,27 +14,30 @@ use std::hash::{Hash, Hasher};
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::host::Host;
 use crate::policy::Target;
 
-/// What the environment's variables leave out by themselves, as Go has it: a proxy's
-/// loopback is not ours.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
-
 /// Which proxies to use. The default is none.
+///
+/// Requests to loopback go to none, unless [`Proxies::with_loopback`] says so: a proxy's
+/// loopback is not ours, and plain http, which is spoken to loopback alone, would show it
+/// everything.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// With user and password, so both are zeroed on drop.
     http: Zeroizing<String>,
     https: Zeroizing<String>,
     no_proxy: String,
+    loopback: bool,
 }
 
 impl Hash for Proxies {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.http.as_str(), self.https.as_str(), &self.no_proxy).hash(state);
+        let urls = (self.http.as_str(), self.https.as_str());
+        (urls, &self.no_proxy, self.loopback).hash(state);
     }
 }
 
@@ -51,15 +54,25 @@ pub enum NotAProxy {
 }
 
 impl Proxies {
-    /// For `http` and for `https` targets, an `http://` proxy each, but for the hosts in
-    /// `no_proxy`: names (with all below them), addresses and ranges, with commas between.
+    /// For `http` and for `https` targets, an `http://` proxy each, but for loopback and the
+    /// hosts in `no_proxy`: names (with all below them), addresses and ranges, with commas
+    /// between. None is as `NO_PROXY` says.
     ///
     /// # Errors
     /// [`NotAProxy`], with the position of the argument: 0 or 1.
     pub fn new(
         http: Option<&str>,
         https: Option<&str>,
-        no_proxy: &str,
+        no_proxy: Option<&str>,
+    ) -> Result<Self, (usize, NotAProxy)> {
+        Self::with_variables(http, https, no_proxy, |name| env::var(name).ok())
+    }
+
+    fn with_variables(
+        http: Option<&str>,
+        https: Option<&str>,
+        no_proxy: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, (usize, NotAProxy)> {
         for (index, text) in [http, https].into_iter().enumerate() {
             text.map_or(Ok(()), |text| check(text).map_err(|why| (index, why)))?;
@@ -68,12 +81,20 @@ impl Proxies {
         Ok(Self {
             http: text(http),
             https: text(https),
-            no_proxy: no_proxy.to_owned(),
+            no_proxy: no_proxy.map_or_else(|| no_proxy_of(variable), str::to_owned),
+            loopback: false,
         })
     }
 
+    /// The same for requests to loopback as well.
+    #[must_use]
+    pub fn with_loopback(mut self) -> Self {
+        self.loopback = true;
+        self
+    }
+
     /// As the environment says: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`,
-    /// in capitals or not. Loopback is left out.
+    /// in capitals or not.
     ///
     /// # Errors
     /// [`NotAProxy`], with the variable's name.
@@ -104,25 +125,54 @@ impl Proxies {
         if http.is_empty() && https.is_empty() {
             return Ok(Self::default());
         }
-        let set = ["NO_PROXY", "no_proxy"].map(&variable);
-        let no_proxy = match set.into_iter().flatten().next() {
-            Some(own) if !own.is_empty() => format!("{own},{LOOPBACK}"),
-            _ => LOOPBACK.to_owned(),
-        };
         Ok(Self {
             http,
             https,
-            no_proxy,
+            no_proxy: no_proxy_of(variable),
+            loopback: false,
         })
     }
 
-    pub(crate) fn matcher(&self) -> Matcher {
-        Matcher::builder()
+    /// The passwords in them, as they were before they were percent-encoded: what must not
+    /// be logged when a proxy repeats it.
+    #[must_use]
+    pub fn passwords(&self) -> Vec<Zeroizing<String>> {
+        let password = |text: &str| {
+            let (user, _) = text.rsplit_once('@')?;
+            let user = user.rsplit_once("//").map_or(user, |(_, user)| user);
+            let (_, password) = user.split_once(':')?;
+            let decoded = percent_decode_str(password).decode_utf8_lossy();
+            (!decoded.is_empty()).then(|| Zeroizing::new(decoded.into_owned()))
+        };
+        [&self.http, &self.https]
+            .into_iter()
+            .filter_map(|text| password(text))
+            .collect()
+    }
+
+    pub(crate) fn ways(&self) -> ProxyWays {
+        let matcher = Matcher::builder()
             .http(self.http.as_str())
             .https(self.https.as_str())
             .no(self.no_proxy.as_str())
-            .build()
+            .build();
+        ProxyWays {
+            matcher,
+            loopback: self.loopback,
+        }
     }
+}
+
+/// What `NO_PROXY` says, in capitals or not.
+fn no_proxy_of(variable: impl Fn(&str) -> Option<String>) -> String {
+    let set = ["NO_PROXY", "no_proxy"].map(variable);
+    set.into_iter().flatten().next().unwrap_or_default()
+}
+
+/// Which target is reached through which proxy.
+pub(crate) struct ProxyWays {
+    matcher: Matcher,
+    loopback: bool,
 }
 
 fn check(text: &str) -> Result<(), NotAProxy> {
@@ -168,15 +218,26 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// None: the target is reached without one.
-    pub(crate) fn of(matcher: &Matcher, target: &Target) -> Option<Self> {
+    pub(crate) fn of(ways: &ProxyWays, target: &Target) -> Option<Self> {
+        if !ways.loopback && is_loopback(&target.host) {
+            return None;
+        }
         let url: Uri = format!("{}/", target.origin()).parse().ok()?;
-        let found = matcher.intercept(&url)?;
+        let found = ways.matcher.intercept(&url)?;
         Some(Self {
             host: Host::parse(found.uri().host()?).ok()?,
             port: found.uri().port_u16().unwrap_or(80),
             url: found.uri().clone(),
             authorization: found.basic_auth().cloned(),
         })
+    }
+}
+
+/// This machine, by its address or by the names that RFC 6761 gives it.
+fn is_loopback(host: &Host) -> bool {
+    match host {
+        Host::Address(address) => address.to_canonical().is_loopback(),
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
     }
 }
 
@@ -205,10 +266,10 @@ mod tests {
         let proxies = Proxies::new(
             None,
             Some("http://ann:se%63ret@proxy.example:3128"),
-            "login.example, 20.1.0.0/16",
+            Some("login.example, 20.1.0.0/16"),
         )
         .unwrap();
-        let matcher = proxies.matcher();
+        let matcher = proxies.ways();
         let of = |scheme, host| Proxy::of(&matcher, &target(scheme, host));
         let proxy = of(Scheme::Https, "api.example").unwrap();
         assert_eq!(proxy.to_string(), "proxy.example:3128");
@@ -237,7 +298,7 @@ mod tests {
             ("HTTPS_PROXY", "http://https:1"),
         ];
         let through = |set: &[(&str, &str)], scheme| {
-            let matcher = from(set).unwrap().matcher();
+            let matcher = from(set).unwrap().ways();
             Proxy::of(&matcher, &target(scheme, "api.example")).map(|proxy| proxy.to_string())
         };
         for (count, proxy) in [
@@ -262,7 +323,7 @@ mod tests {
     fn no_proxy_of_the_environment_is_heeded_and_loopback_always_left_out() {
         let of = |no_proxy: &str, host: &str| {
             let set = [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
-            Proxy::of(&from(&set).unwrap().matcher(), &target(Scheme::Https, host)).is_some()
+            Proxy::of(&from(&set).unwrap().ways(), &target(Scheme::Https, host)).is_some()
         };
         for no_proxy in ["", "a.example"] {
             for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
@@ -273,6 +334,52 @@ mod tests {
         assert!(of("", "a.example"));
         assert!(!of("a.example", "x.a.example"));
         assert!(!of("*", "b.example"));
+    }
+
+    /// With a proxy of the file, requests to loopback went to it, secrets in clear, and
+    /// `NO_PROXY` was not looked at.
+    #[test]
+    fn a_proxy_that_is_named_elsewhere_leaves_out_the_same() {
+        let of = |no_proxy: Option<&str>, set: Option<&str>, loopback: bool, host: &str| {
+            let url = Some("http://p:1");
+            let variable = |name: &str| (name == "NO_PROXY").then(|| set.map(str::to_owned));
+            let named =
+                Proxies::with_variables(url, url, no_proxy, |name| variable(name).flatten());
+            let named = named.unwrap();
+            let named = if loopback {
+                named.with_loopback()
+            } else {
+                named
+            };
+            [Scheme::Http, Scheme::Https]
+                .map(|scheme| Proxy::of(&named.ways(), &target(scheme, host)).is_some())
+        };
+        let (yes, no) = ([true; 2], [false; 2]);
+        for host in [
+            "localhost",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "2130706433",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            for no_proxy in [None, Some(""), Some("a.example")] {
+                assert_eq!(of(no_proxy, None, false, host), no, "{host}");
+                assert_eq!(of(no_proxy, None, true, host), yes, "{host}");
+            }
+        }
+        assert_eq!(of(None, Some("a.example"), false, "a.example"), no);
+        assert_eq!(of(None, Some("a.example"), false, "b.example"), yes);
+        assert_eq!(
+            of(Some("b.example"), Some("a.example"), false, "a.example"),
+            yes
+        );
+        assert_eq!(
+            of(Some("b.example"), Some("a.example"), false, "b.example"),
+            no
+        );
+        assert_eq!(of(None, Some("127.0.0.1"), true, "127.0.0.1"), no);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::share::Share;
+use crate::connection_quota::ConnectionQuota;
 
 /// Names that are being resolved at one time: as many parties, since each has one turn.
 const AT_ONCE: usize = 256;
@@ -53,7 +53,7 @@ impl Resolver {
         &self,
         name: &str,
         port: u16,
-        share: &Share,
+        share: &ConnectionQuota,
     ) -> io::Result<Vec<SocketAddr>> {
         let turn = |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned();
         let own = turn(&share.lookups).await.map_err(io::Error::other)?;

@@ -19,13 +19,14 @@ use crate::body::Body;
 use crate::bounds::{Asked, Bounds, MAX_HEADER_BYTES, after};
 use crate::client::{BoxError, Pool};
 use crate::connect::{ASKER, Asker, within};
-use crate::denied::{Denied, printable};
+use crate::connection_quota::{ConnectionQuota, Place};
+use crate::denied::Denied;
 use crate::error::{Error, Phase};
 use crate::exchange::{Exchange, Record};
 use crate::outgoing::RequestBody;
 use crate::policy::Target;
-use crate::share::{Place, Share};
 use crate::stream::Remote;
+use crate::text::printable;
 
 /// Exchanges whose bodies' beginnings are kept: the last eight.
 const KEPT_BODIES: usize = 8;
@@ -38,7 +39,7 @@ pub struct Session {
 
 struct Shared {
     pool: Arc<Pool>,
-    share: Share,
+    share: ConnectionQuota,
     bounds: Bounds,
     deadline: Instant,
     bytes: Arc<AtomicU64>,
@@ -46,7 +47,7 @@ struct Shared {
 }
 
 impl Session {
-    pub(crate) fn new(pool: Arc<Pool>, share: Share, bounds: Bounds) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>, share: ConnectionQuota, bounds: Bounds) -> Self {
         let shared = Shared {
             pool,
             share,

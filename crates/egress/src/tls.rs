@@ -8,10 +8,13 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::io;
-use std::path::PathBuf;
+use std::fs::{File, metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use rustix::fs::OFlags;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -32,6 +35,9 @@ pub struct Tls {
     /// A PEM file of further roots, beside the platform's.
     pub ca_file: Option<PathBuf>,
 }
+
+/// The largest file of roots that is read. The platform's have some 200 KB.
+const MAX_PEM_BYTES: u64 = 16 << 20;
 
 /// SHA-256 of the PEM file; none without one.
 pub(crate) type RootsId = Option<[u8; 32]>;
@@ -64,7 +70,7 @@ impl RootsCache {
         let wrong = |message: String| Error::Roots {
             message: format!("{}: {message}", path.display()),
         };
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let pem = read(path).map_err(|error| wrong(error.to_string()))?;
         let id = Some(Sha256::digest(&pem).into());
         let roots = match self.known(id) {
             Some(known) => known,
@@ -96,6 +102,27 @@ impl RootsCache {
     fn sets(&self) -> MutexGuard<'_, HashMap<RootsId, Weak<Roots>>> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A PEM file's bytes. A named pipe, which waits for its writer, and whatever else is no
+/// regular file is refused without waiting.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let refuse = |words: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+    let special = "is not a regular file; name a file that holds certificates";
+    if !metadata(path)?.is_file() {
+        return refuse(special);
+    }
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return refuse(special);
+    }
+    let mut pem = Vec::new();
+    file.take(MAX_PEM_BYTES + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_PEM_BYTES {
+        return refuse("is larger than 16 MiB, which no file of certificates is");
+    }
+    Ok(pem)
 }
 
 fn parse(pem: &[u8]) -> Result<RootCertStore, String> {

@@ -5,8 +5,6 @@
 //! WASI that no guest of ours needs. The guests are built by a second cargo in a
 //! target folder of their own below ours: ours is locked while a build script runs.
 
-mod link;
-
 use std::env;
 use std::error::Error;
 use std::ffi::OsStr;
@@ -30,6 +28,7 @@ pub fn build(prefix: &str, folder: &str, guests: &[&str]) -> Result<(), Box<dyn 
         folder,
         "crates/detection/src",
         "crates/detection/Cargo.toml",
+        "crates/guests/sdk",
         "wit",
         "Cargo.toml",
     ] {
@@ -125,7 +124,7 @@ fn compile(
 fn wrap(module: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let bytes = fs::read(module).map_err(|e| format!("{}: {e}", module.display()))?;
     let mut encoder = wit_component::ComponentEncoder::default();
-    link::link(&encoder.validate(true).module(&bytes)?.encode()?)
+    Ok(encoder.validate(true).module(&bytes)?.encode()?)
 }
 
 /// A core module in text as a component of one of the contract's worlds: for components

@@ -123,8 +123,8 @@ fn poll(
         let work = work(feed, turn);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         // Before it asks, and before it writes down.
-        ledger.stands(feed)?;
-        ledger.stands(feed)?;
+        ledger.feed_progress(feed)?;
+        ledger.feed_progress(feed)?;
         ledger.commit(work)?;
         done.push((turn, due.elapsed()));
     }

@@ -13,10 +13,17 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
+impl Record {
+    /// The time of a record that has none. It is known by its identity alone, for as long as
+    /// it keeps coming.
+    pub const UNDATED: Time = Time::MAX;
+}
+
 /// A range that was read: from `from` on, and before `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Covered {
-    /// By which job; empty for ordinary reading. Jobs do not see each other's ranges.
+    /// By which job; empty for ordinary reading. Jobs do not see each other's ranges, and
+    /// what a job has read counts as read by ordinary reading, too.
     pub job: String,
     /// Where it begins.
     pub from: Time,
@@ -35,10 +42,16 @@ pub struct Commit {
     pub again: bool,
     /// Everything up to here was read. The cursor never moves back.
     pub cursor: Option<Time>,
+    /// The end of the window that was asked for, whether the cursor moves there or not.
+    /// Records without a date that this found are needed until the cursor is well past it.
+    pub read_to: Option<Time>,
     /// From when keys are complete, for a feed that has none.
     pub keys_from: Option<Time>,
     /// Keys below this time are not needed any more.
     pub forget_below: Option<Time>,
+    /// Keys of records without a date are not needed any more that were last found by
+    /// a step that read up to somewhere below this.
+    pub forget_undated_below: Option<Time>,
     /// Whether records are dropped whose time is in a range that ordinary reading has
     /// covered: their keys may be forgotten by now.
     pub around_covered: bool,
@@ -65,8 +78,10 @@ impl Commit {
             again: false,
             around_covered: false,
             cursor: None,
+            read_to: None,
             keys_from: None,
             forget_below: None,
+            forget_undated_below: None,
             covered: None,
             rescanned: None,
             quarantine: Vec::new(),

@@ -68,7 +68,7 @@ impl Feed {
 
 /// What reading needs to know of a feed at each step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stands {
+pub struct FeedProgress {
     /// Everything up to here was read. None: nothing yet.
     pub cursor: Option<Time>,
     /// Keys are complete from here on.

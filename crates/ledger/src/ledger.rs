@@ -1,8 +1,9 @@
 //! What a ledger does, whatever it is kept in.
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName, Forgotten,
-    NewHeld, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands, Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName,
+    FeedProgress, Forgotten, NewRejected, Partition, Position, QuarantineId, Quarantined, Reader,
+    ReaderFailure, Record, Time,
 };
 
 /// A ledger. Calls block until what they did is durable; call from a thread that may.
@@ -18,7 +19,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`Error`]; nothing was done.
-    fn enrol(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error>;
+    fn register_feeds(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error>;
 
     /// Gives a feed up: its cursor, its keys, its quarantine and what of it waits for
     /// readers. Returns how many records waited.
@@ -37,7 +38,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`Error`].
-    fn stands(&self, feed: FeedId) -> Result<Stands, Error>;
+    fn feed_progress(&self, feed: FeedId) -> Result<FeedProgress, Error>;
 
     /// The ranges that `job` has read, merged and in order: from, and before to.
     ///
@@ -51,7 +52,7 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done.
     fn uncover(&self, feed: FeedId, job: &str) -> Result<(), Error>;
 
-    /// Which of these are known already.
+    /// Which of these were read before.
     ///
     /// # Errors
     /// [`Error`].
@@ -70,12 +71,27 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done.
     fn failed(&self, feed: FeedId, failure: Failure) -> Result<(), Error>;
 
-    /// Sets a cursor by hand, back too. With `replay`, what was read from there on is
-    /// forgotten and comes again. Returns from when keys are complete.
+    /// Sets a cursor by hand, back too. What was read from there on is known, whether its
+    /// keys are still held or not, and does not come again; what was not read comes. With
+    /// `replay`, what was read from there on is forgotten and comes again. Returns from when
+    /// on it is known what was read: nothing below is to be asked for.
     ///
     /// # Errors
     /// [`Error`]; nothing was done.
     fn set_cursor(&self, feed: FeedId, to: Time, replay: bool) -> Result<Option<Time>, Error>;
+
+    /// The newest entry of a feed that a reader has not acknowledged.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn newest_entry(&self, feed: FeedId) -> Result<Option<EntryId>, Error>;
+
+    /// How many records of a feed are in entries up to `up_to` that a reader has not
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn undelivered(&self, feed: FeedId, up_to: EntryId) -> Result<u64, Error>;
 
     /// Says who reads. A new reader begins at the oldest entry; one that is gone must
     /// have taken everything, or be in `forget`.
@@ -94,7 +110,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`Error`].
-    fn position(&self, reader: &str, part: Part<'_>) -> Result<Position, Error>;
+    fn position(&self, reader: &str, part: Partition<'_>) -> Result<Position, Error>;
 
     /// The tenants of which something waits for a reader, the longest waiting first.
     ///
@@ -106,13 +122,18 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`Error`].
-    fn backlog(&self, reader: &str, part: Part<'_>) -> Result<Backlog, Error>;
+    fn backlog(&self, reader: &str, part: Partition<'_>) -> Result<Backlog, Error>;
 
     /// The first entry for a reader, or for a part of it, after `after`.
     ///
     /// # Errors
     /// [`Error`].
-    fn next(&self, reader: &str, part: Part<'_>, after: EntryId) -> Result<Option<Entry>, Error>;
+    fn next(
+        &self,
+        reader: &str,
+        part: Partition<'_>,
+        after: EntryId,
+    ) -> Result<Option<Entry>, Error>;
 
     /// A reader, or a part of it, has everything up to `entry`, and wants to remember `state`. What no
     /// reader waits for any more is removed.
@@ -122,24 +143,47 @@ pub trait Ledger: Send + Sync {
     fn acknowledge(
         &self,
         reader: &str,
-        part: Part<'_>,
+        part: Partition<'_>,
         entry: EntryId,
         state: Option<Vec<u8>>,
     ) -> Result<(), Error>;
+
+    /// Remembers what goes wrong with a reader, or a part of it; none: it goes well. Of a
+    /// reader that is not registered nothing is kept.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    fn reader_failed(
+        &self,
+        reader: &str,
+        part: Partition<'_>,
+        failure: Option<Failure>,
+    ) -> Result<(), Error>;
+
+    /// What goes wrong with readers now.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn reader_failures(&self) -> Result<Vec<ReaderFailure>, Error>;
 
     /// Puts records into quarantine that a reader could not take, before it acknowledges
     /// the entry that they came in. Returns how many were not there before.
     ///
     /// # Errors
     /// [`Error`]; nothing was done, and the same may be offered again.
-    fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error>;
+    fn quarantine(
+        &self,
+        reader: &str,
+        rejected: Vec<NewRejected>,
+        at: Time,
+    ) -> Result<usize, Error>;
 
     /// Bytes on the disk that are its own and hold nothing any more: what it keeps next
     /// goes there before it grows.
     ///
     /// # Errors
     /// [`Error`].
-    fn spare(&self) -> Result<u64, Error>;
+    fn unused_bytes(&self) -> Result<u64, Error>;
 
     /// What is in quarantine, of one feed or of all.
     ///
@@ -159,7 +203,7 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done.
     fn tried(&self, ids: &[QuarantineId], at: Time) -> Result<(), Error>;
 
-    /// Has it tried again at the next occasion; none: all of it. What was held back waits
+    /// Has it tried again at the next occasion; none: all of it. What was rejected waits
     /// for its reader again, behind all that does; of a reader that is gone it stays.
     ///
     /// # Errors

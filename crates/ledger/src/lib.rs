@@ -25,11 +25,11 @@ mod sqlite;
 pub use commit::{Commit, Committed, Covered, Record};
 pub use entry::{Entry, EntryId};
 pub use error::{Error, OpenError};
-pub use feed::{Failure, Feed, FeedId, FeedName, Stands, Totals};
+pub use feed::{Failure, Feed, FeedId, FeedName, FeedProgress, Totals};
 pub use ledger::Ledger;
-pub use quarantine::{NewHeld, NewQuarantine, QuarantineId, Quarantined, Unread};
-pub use reader::{Backlog, Forgotten, Part, Position, Reader};
-pub use sqlite::Sqlite;
+pub use quarantine::{NewQuarantine, NewRejected, QuarantineId, Quarantined, Unread};
+pub use reader::{Backlog, Forgotten, Partition, Position, Reader, ReaderFailure};
+pub use sqlite::{Sqlite, private_folder};
 
 /// Nanoseconds since 1970, UTC.
 pub type Time = i64;

@@ -15,13 +15,13 @@ pub enum Unread {
     /// All of a window, which later reading goes around.
     Gap,
     /// A record that a reader could not take. Reading has nothing to do with it.
-    Held,
+    Rejected,
 }
 
 /// A record that a reader could not take. The same is not put into quarantine twice for
 /// one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewHeld {
+pub struct NewRejected {
     /// The source that it came from.
     pub source: String,
     /// What its tenant was called when it came.
@@ -32,8 +32,9 @@ pub struct NewHeld {
     pub record: Vec<u8>,
 }
 
-/// Something to put into quarantine. The same is not put there twice: an element by its
-/// bytes, a gap by its bounds.
+/// Something to put into quarantine. The same is not put there twice: a gap by its bounds,
+/// an element by its bytes and its window. Where the windows of equal elements are mostly the
+/// same, one entry stands for both, with a window around both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewQuarantine {
     /// Which kind.
@@ -59,9 +60,9 @@ pub struct Quarantined {
     pub tenant: String,
     /// Which kind.
     pub kind: Unread,
-    /// Who could not take it, of what is held.
+    /// Who could not take it, of what was rejected.
     pub reader: Option<String>,
-    /// Where the window begins that it was found in; of what is held, when that was.
+    /// Where the window begins that it was found in; of what was rejected, when that was.
     pub from: Time,
     /// Where it ends.
     pub to: Time,

@@ -1,6 +1,6 @@
 //! Who takes entries, and how far each has got.
 
-use crate::EntryId;
+use crate::{EntryId, Failure, Time};
 
 /// Somebody who takes entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Reader {
 
 /// Which part of a reader: none for one that takes all tenants in one row, else the
 /// tenant.
-pub type Part<'t> = Option<&'t str>;
+pub type Partition<'t> = Option<&'t str>;
 
 /// How far a reader has got.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +33,19 @@ pub struct Backlog {
     pub records: u64,
     /// Bytes that they take on disk.
     pub bytes: u64,
+}
+
+/// What goes wrong with a reader, or with a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderFailure {
+    /// The reader.
+    pub reader: String,
+    /// The tenant, of a reader that takes each by itself.
+    pub part: Option<String>,
+    /// Since when nothing went well, by the local clock.
+    pub since: Time,
+    /// What went wrong last.
+    pub failure: Failure,
 }
 
 /// A reader that was given up, and what it had not taken.

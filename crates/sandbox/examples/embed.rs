@@ -46,13 +46,8 @@ fn last_ten_minutes(endpoint: String) -> Config {
         authority: String::new(),
         api: Api::Siem,
         query: Query {
-            since: None,
-            until: None,
             ago: Some("PT10M".to_owned()),
-            limit: None,
-            machine_groups: Vec::new(),
-            device_created_machine_tags: None,
-            cloud_created_machine_tags: None,
+            ..Query::default()
         },
         limits: Caps {
             max_bytes: 64 << 20,

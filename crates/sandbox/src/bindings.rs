@@ -48,3 +48,18 @@ pub use source_world::exports::watchbell::detections::source as contract;
 
 /// The contract's interface `encoder`.
 pub use encoder_world::exports::watchbell::detections::encoder;
+
+impl Default for contract::Query {
+    /// What the service answers for when asked for nothing else.
+    fn default() -> Self {
+        Self {
+            since: None,
+            until: None,
+            ago: None,
+            limit: None,
+            machine_groups: Vec::new(),
+            device_created_machine_tags: None,
+            cloud_created_machine_tags: None,
+        }
+    }
+}

@@ -144,30 +144,48 @@ pub(crate) fn description(format: &Description, quotes: Quotes) -> Result<(), Ca
         .map_err(|problem| CallError::Contract(format!("describe: the header {problem}")))
 }
 
-/// Holds neither a line end nor the separator, but between two of the format's quotes
-/// where those are believed, and closes each pair.
+/// Holds neither what ends a line for some reader nor the separator, but between two of the
+/// format's quotes where those are believed, and closes each pair.
+///
+/// JSON quotes whatever is in its strings, and has readers who know that: an event that is
+/// one JSON object may hold U+0085, U+2028 and U+2029, as the records of the codec `json` do
+/// that are delivered as they came. Else whoever can put one into a command line could have
+/// the detection held back.
 fn stands_alone(event: &[u8], format: &Description, quotes: Quotes) -> Result<(), &'static str> {
     if quotes == Quotes::Doubted && event.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
         return Err("holds a line end (encoding.quoted_line_ends)");
     }
     let quote = format.quote.and_then(|quote| u8::try_from(quote).ok());
     let mut quoted = false;
+    let mut breaks = false;
     for (at, byte) in event.iter().enumerate() {
+        let rest = event.get(at..).unwrap_or_default();
         if Some(*byte) == quote {
             quoted = !quoted;
-        } else if !quoted
-            && event
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(&format.separator))
-        {
+        } else if !quoted && rest.starts_with(&format.separator) {
             return Err("holds the format's separator");
+        } else if !quoted || quotes == Quotes::Doubted {
+            breaks |= is_line_break(rest);
         }
     }
     if quoted {
-        Err("opens a quote and does not close it")
-    } else {
-        Ok(())
+        return Err("opens a quote and does not close it");
     }
+    if breaks && !std::str::from_utf8(event).is_ok_and(|text| check_object(text).is_ok()) {
+        return Err(
+            "holds a character that ends a line for some readers: VT, FF, FS to US, U+0085, U+2028 or U+2029 (encoding.quoted_line_ends)",
+        );
+    }
+    Ok(())
+}
+
+/// Whether it begins with a character other than CR and LF at which some readers begin a new
+/// line, or a new record.
+fn is_line_break(text: &[u8]) -> bool {
+    matches!(
+        text,
+        [0x0B | 0x0C | 0x1C..=0x1F, ..] | [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..]
+    )
 }
 
 #[cfg(test)]
@@ -216,6 +234,52 @@ mod tests {
         malformed(&mut fault(&[(0, 1), (2, 3)]), &limits).unwrap();
         let refused = malformed(&mut fault(&[(0, 1), (2, 3), (4, 5)]), &limits);
         assert!(matches!(refused, Err(CallError::Limit { .. })));
+    }
+
+    fn judged(event: &str, quotes: Quotes) -> Result<(), &'static str> {
+        let format = Description {
+            content_type: "text/csv".to_owned(),
+            header: None,
+            separator: b"\n".to_vec(),
+            quote: Some('"'),
+            extension: "csv".to_owned(),
+        };
+        stands_alone(event.as_bytes(), &format, quotes)
+    }
+
+    #[test]
+    fn what_ends_a_line_for_some_readers_is_refused_unless_it_is_quoted() {
+        let breaks = "\u{b}\u{c}\u{1c}\u{1d}\u{1e}\u{1f}\u{85}\u{2028}\u{2029}";
+        for c in breaks.chars() {
+            for event in [format!("a{c}forged"), format!("{c}"), format!("\"a\"{c}")] {
+                for quotes in [Quotes::Doubted, Quotes::Believed] {
+                    let words = judged(&event, quotes).unwrap_err();
+                    assert!(words.contains("ends a line"), "{event:?}: {words}");
+                }
+            }
+            let quoted = format!("\"a{c}b\"");
+            assert!(judged(&quoted, Quotes::Doubted).is_err(), "{quoted:?}");
+            judged(&quoted, Quotes::Believed).unwrap();
+        }
+        // Their neighbours, and those that share their bytes.
+        for fine in ["a\tb", "\u{1b}", "\u{84}\u{86}", "\u{2027}\u{202a}", "Ѕ…"] {
+            judged(fine, Quotes::Doubted).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_json_object_may_hold_what_json_allows_between_its_quotes() {
+        let allowed = "{\"x\":\"a\u{85}b\u{2028}c\u{2029}\"}";
+        judged(allowed, Quotes::Doubted).unwrap();
+        for event in [
+            // Controls are no JSON, nor is what stands outside a string.
+            "{\"x\":\"a\u{b}b\"}",
+            "{\"x\":1}\u{2028}",
+            "{\"x\":\"\u{2028}\"} {}",
+            "[\"\u{2028}\"]",
+        ] {
+            assert!(judged(event, Quotes::Doubted).is_err(), "{event:?}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

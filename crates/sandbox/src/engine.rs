@@ -11,6 +11,8 @@
 
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::compiler::Compiler;
+use crate::config;
 use crate::error::{CallError, LoadError};
 use crate::limits::{Limit, Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS, Meter};
 use crate::state::Metered;
@@ -22,8 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wasmtime::{
-    CallHook, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
-    UpdateDeadline,
+    CallHook, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline,
 };
 
 /// Length of an epoch: how long a guest may run before other tasks get their turn.
@@ -60,6 +61,7 @@ pub struct Engine {
     /// Places for guests that run for longer than an epoch.
     long: Arc<Semaphore>,
     cache: Option<Arc<Cache>>,
+    compiler: Option<Arc<Compiler>>,
 }
 
 impl Engine {
@@ -88,17 +90,13 @@ impl Engine {
             // hold 10 MiB for good, and a poll takes as long without (`cargo xtask bench`).
             .linear_memory_keep_resident(0)
             .table_keep_resident(64 << 10);
-        let mut config = Config::new();
+        let mut config = config::for_code();
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(slots))
-            .memory_init_cow(true)
-            .epoch_interruption(true)
-            .cranelift_opt_level(OptLevel::Speed)
             .max_wasm_stack(1 << 20)
             .async_stack_size(2 << 20)
             // One frame, so that an error tells whether it came from within the guest.
-            .wasm_backtrace_max_frames(NonZeroUsize::new(1))
-            .concurrency_support(false);
+            .wasm_backtrace_max_frames(NonZeroUsize::new(1));
         let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::engine(&e))?;
         let clock = inner.weak();
         std::thread::Builder::new()
@@ -119,7 +117,28 @@ impl Engine {
             permits,
             long: Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))),
             cache: cache.map(Arc::new),
+            compiler: None,
         })
+    }
+
+    /// The same, compiling in processes of its own: for components that are not the
+    /// program's.
+    #[must_use]
+    pub fn with_compiler(self, compiler: Compiler) -> Self {
+        Self {
+            compiler: Some(Arc::new(compiler)),
+            ..self
+        }
+    }
+
+    /// The same, compiling in this process, without bounds on memory and time: for
+    /// components that the program brings itself.
+    #[must_use]
+    pub fn in_process(&self) -> Self {
+        Self {
+            compiler: None,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -128,6 +147,10 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&Cache> {
         self.cache.as_deref()
+    }
+
+    pub(crate) fn compiler(&self) -> Option<&Compiler> {
+        self.compiler.as_deref()
     }
 
     /// Begins a call: waits for a slot of the pool and makes a store in which every

@@ -1,6 +1,7 @@
 //! What can go wrong around a plugin, apart from what the plugin itself reports.
 
 use crate::limits::{Limit, Limits, Meter};
+use crate::structure::Structure;
 use std::path::PathBuf;
 use thiserror::Error;
 use wasmtime::WasmBacktrace;
@@ -17,6 +18,25 @@ pub enum LoadError {
     /// Not a component, or one that wasmtime refuses.
     #[error("not a WebAssembly component that can run here: {0}")]
     Invalid(String),
+    /// It is made of more than may be compiled.
+    #[error("the component has {found} {part}; the limit is {}", part.most())]
+    Structure {
+        /// What it has too much of.
+        part: Structure,
+        /// How much it has, as far as it was counted.
+        found: u64,
+    },
+    /// Compiling it hit a limit of the process that does it.
+    #[error("compiling the component hit the limit on {limit}: {value}")]
+    CompileLimit {
+        /// Which.
+        limit: &'static str,
+        /// Its value, with its unit.
+        value: String,
+    },
+    /// Compiling it ended in a defect, or could not begin.
+    #[error("the compiler failed: {0}")]
+    Compiler(String),
     /// It imports what its world does not offer.
     #[error(
         "the component imports {import}, which the world {world} does not offer; build it for wasm32-unknown-unknown, without WASI, as examples/processor in Watchbell's repository does"
@@ -35,8 +55,8 @@ pub enum LoadError {
         /// What is missing.
         reason: String,
     },
-    /// The folder for compiled code is not ours alone.
-    #[error("{}: the folder for compiled code {problem}; compiled code is machine code, so nobody else may write there: chmod 700 it, or name another", path.display())]
+    /// The folder for compiled code is another user's.
+    #[error("{}: the folder for compiled code {problem}; compiled code is machine code, so nobody else may write there: give it to this user, or name another", path.display())]
     UnsafeFolder {
         /// The folder.
         path: PathBuf,

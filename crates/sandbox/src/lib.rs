@@ -7,6 +7,8 @@
 //!
 //! - [`Engine`] is made once. It owns the instance pool, the epoch clock and the cache
 //!   of compiled code.
+//! - [`Compiler`] is how it compiles what somebody else made: in a process of its own. An
+//!   embedder that names none compiles in its own process, without bounds.
 //! - [`Source`], [`Processor`] and [`Encoder`] are loaded components, cheap to clone.
 //!   Every call on them gets a store and an instance of its own, so nothing of one
 //!   call is there in the next.
@@ -20,7 +22,9 @@ mod bindings;
 mod cache;
 mod check;
 mod clock;
+mod compiler;
 mod component;
+mod config;
 mod engine;
 mod error;
 mod file;
@@ -29,10 +33,12 @@ mod limits;
 mod plugin;
 mod source;
 mod state;
+mod structure;
 
 pub use bindings::types::{self, Alert, BadRecord, InvalidOption, PluginError, Severity};
 pub use bindings::{contract, encoder::Description};
 pub use cache::Cache;
+pub use compiler::{CompileLimits, Compiler, compile_for_parent};
 pub use engine::{Engine, Pool};
 pub use error::{CallError, LoadError};
 pub use file::read_component;
@@ -40,3 +46,4 @@ pub use http::Authorization;
 pub use limits::{Limit, Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS};
 pub use plugin::{Encoder, Options, Processor};
 pub use source::Source;
+pub use structure::Structure;

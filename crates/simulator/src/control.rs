@@ -1,7 +1,8 @@
 //! The control endpoint: faults and figures, over HTTP.
 //!
-//! Under `/_control/`, a path that no real service has. It asks for no token;
-//! the simulator is for loopback.
+//! Under `/_control/`, a path that no real service has. It asks for no token, since the
+//! simulator is for loopback. `docs/guides/simulator.md` describes it for people who run the
+//! program, with a command for each row.
 //!
 //! | request | answer |
 //! |---|---|
@@ -63,11 +64,26 @@ fn order(
             state.set_clock(clock(read(body)?)?);
             Ok(json!({ "now": crate::text::instant(state.now()).to_rfc3339() }))
         }
-        (_, "stats" | "requests" | "faults" | "clock") => Err((
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("{method} is not for {path}"),
-        )),
-        _ => Err((StatusCode::NOT_FOUND, format!("{path} is no control"))),
+        (_, path) => Err(match methods(path) {
+            Some(methods) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("/_control/{path} does not take {method}; it takes {methods}"),
+            ),
+            None => (
+                StatusCode::NOT_FOUND,
+                format!("there is no /_control/{path}; there are stats, requests, faults, clock"),
+            ),
+        }),
+    }
+}
+
+/// What a path takes; none for a path that is not there.
+fn methods(path: &str) -> Option<&'static str> {
+    match path {
+        "stats" | "requests" => Some("GET"),
+        "faults" => Some("GET, POST, DELETE"),
+        "clock" => Some("POST"),
+        _ => None,
     }
 }
 
@@ -86,9 +102,9 @@ fn clock(order: ClockOrder) -> Result<Clock, Refused> {
             .map(Clock::Offset)
             .ok_or_else(|| refused("offset_secs is too large")),
         ClockOrder::FrozenAt(text) => {
-            let at: DateTime<Utc> = text
-                .parse()
-                .map_err(|_| refused("frozen_at is no instant"))?;
+            let at: DateTime<Utc> = text.parse().map_err(|_| {
+                refused("frozen_at must be an instant such as 2026-05-01T00:00:00Z")
+            })?;
             Ok(Clock::Frozen(at))
         }
     }

@@ -7,7 +7,8 @@
 //! STAGE:EFFECT[:KEY[=VALUE]]...
 //! ```
 //!
-//! `STAGE` is `token` or `detections`. Effects and the keys they take:
+//! `STAGE` is `token` or `detections`. `docs/guides/simulator.md` has this table for people who
+//! run the program. Effects and the keys they take:
 //!
 //! | effect | what happens | keys |
 //! |---|---|---|
@@ -155,6 +156,24 @@ pub enum Effect {
     ExpireTokens,
     /// The connection closes without an answer.
     Drop,
+}
+
+impl Effect {
+    /// Every effect as it is written in a fault, a status standing for all of them.
+    pub const NAMES: &[&str] = &[
+        "400 to 599",
+        "delay",
+        "stall",
+        "truncate",
+        "cut-short",
+        "garbage",
+        "bad-element",
+        "sign-in-page",
+        "redirect",
+        "endless",
+        "expire-tokens",
+        "drop",
+    ];
 }
 
 /// A detection that is not JSON.

@@ -2,7 +2,7 @@
 //! handle that a test holds.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,9 +58,16 @@ impl Running {
         self.addr
     }
 
-    /// The endpoint to ask for detections: `{endpoint}/api/alerts`.
+    /// The endpoint to ask for detections: `{endpoint}/api/alerts`. A service that listens
+    /// on every address is reached by loopback.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
+        let mut addr = self.addr;
+        match addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        format!("http://{addr}")
     }
 
     /// The authority to ask for tokens: `{authority}/{tenant}/oauth2/token`.

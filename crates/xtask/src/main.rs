@@ -63,7 +63,8 @@ enum Task {
         #[arg(long, default_value_t = 600)]
         seconds: u32,
     },
-    /// Formatting, lints, documentation, licences and the absent transport.
+    /// Formatting, lints, documentation, licences, security advisories where the network
+    /// allows, and the absent transport.
     Check,
 }
 

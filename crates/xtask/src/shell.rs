@@ -18,6 +18,16 @@ pub(crate) fn cargo() -> Command {
     let mut command = program(Path::new(&cargo));
     // The target folder is where the other tasks look.
     command.env("CARGO_TARGET_DIR", "target");
+    // What cargo tells this program about itself would tell ring's build script that its
+    // package has changed, and with ring most of the workspace would be built again.
+    for (name, _) in std::env::vars_os() {
+        let is_of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|start| name.to_string_lossy().starts_with(start));
+        if is_of_package {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

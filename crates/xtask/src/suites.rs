@@ -9,10 +9,21 @@ use std::process::{Command, Stdio};
 pub(crate) fn test(fuzz_seconds: u32) -> Result<()> {
     setup::all()?;
     // The bench is built with the rest, so that its own tests run too.
-    run(cargo().args(["test", "--release", "--workspace"]))?;
+    let mut tests = cargo();
+    tests.args(["test", "--release", "--workspace"]);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        tests.env("RUST_TEST_THREADS", threads().to_string());
+    }
+    run(&mut tests)?;
     crate::build()?;
     languages()?;
     fuzz(fuzz_seconds)
+}
+
+/// Most tests wait for a process or a clock rather than compute: five at a time take seven
+/// minutes on two processors.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(5, |processors| 2 * processors.get() + 1)
 }
 
 fn languages() -> Result<()> {
@@ -93,8 +104,9 @@ pub(crate) fn check() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     transport()?;
     setup::subcommand("deny")?;
-    // The advisory database is a git repository elsewhere; these three need no network.
+    // These three need no network.
     run(cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
+    advisories(cargo)?;
     run(cargo().args([
         "clippy",
         "--release",
@@ -112,6 +124,19 @@ pub(crate) fn check() -> Result<()> {
     ]))
 }
 
+/// Security advisories on dependencies. The database is a git repository elsewhere: that it
+/// cannot be fetched is said and fails nothing, an advisory that applies does.
+#[allow(clippy::print_stderr)] // a task runner's words are for its user
+fn advisories(cargo: impl Fn() -> Command) -> Result<()> {
+    if let Err(error) = run(cargo().args(["deny", "fetch", "db"])) {
+        eprintln!(
+            "xtask: NOT CHECKED: security advisories, since their database cannot be fetched ({error:#}); run `cargo deny check advisories` where the network allows it"
+        );
+        return Ok(());
+    }
+    run(cargo().args(["deny", "check", "--disable-fetch", "advisories"]))
+}
+
 /// wasmtime-wasi-http's own transport asks no policy. One crate that turned its default
 /// features on would bring it back for all.
 fn transport() -> Result<()> {
@@ -127,4 +152,27 @@ fn transport() -> Result<()> {
         bail!("wasmtime-wasi-http has the feature default-send-request:\n{features}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cargo that fails at what begins so, and does nothing else.
+    fn failing(args: &'static str) -> impl Fn() -> Command {
+        move || {
+            let mut command = Command::new("sh");
+            let script = format!("case \"$*\" in '{args}'*) exit 1;; esac");
+            command.args(["-c", &script, "cargo"]);
+            command
+        }
+    }
+
+    #[test]
+    fn an_advisory_that_applies_fails_and_a_database_out_of_reach_does_not() {
+        advisories(failing("nothing")).unwrap();
+        advisories(failing("deny fetch")).unwrap();
+        let words = advisories(failing("deny check")).unwrap_err().to_string();
+        assert!(words.contains("advisories"), "{words}");
+    }
 }

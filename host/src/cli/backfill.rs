@@ -4,7 +4,7 @@ use super::order;
 use crate::config::TimeBound;
 use crate::control::{Order, Reply};
 use crate::exit::{Exit, Failure};
-use crate::schedule::Progress;
+use crate::polling::Progress;
 use chrono::Utc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -47,9 +47,8 @@ pub(super) struct BackfillVerb {
 impl BackfillVerb {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let now = Utc::now();
-        let nanos =
-            |bound: &TimeBound| bound.resolve(now).timestamp_nanos_opt().unwrap_or(i64::MAX);
-        let (from, to) = (nanos(&self.from), nanos(&self.to));
+        let from = order::time("--from", self.from.resolve(now))?;
+        let to = order::time("--to", self.to.resolve(now))?;
         if from >= to {
             return Err(Failure::new(
                 Exit::Usage,

@@ -1,11 +1,13 @@
-//! `watchbell demo`: the whole way once, without an account: a simulated Defender, the
-//! bundled components, detections on stdout.
+//! `watchbell demo`: polls and delivery without an account, from a simulated Defender
+//! through the bundled components to stdout.
 
-use super::run::{not_opened, prepare_config};
+use super::data_dir::not_opened;
+use super::run::prepare_config;
 use super::settings::config_failure;
+use super::signals::Ends;
 use crate::config::{Document, Format};
 use crate::exit::{Exit, Failure};
-use crate::schedule::Service;
+use crate::topology::Service;
 use chrono::{TimeDelta, Utc};
 use clap::Args;
 use std::io::{self, Write};
@@ -21,14 +23,14 @@ const POLLS: usize = 3;
 /// How long delivery may go on after the last poll.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Show the whole way: a simulated Defender, a poll through the WebAssembly component,
-/// detections on stdout.
+/// Poll a simulated Defender and print its detections, without an account or a configuration.
 ///
-/// Ends by itself after three polls and says how many detections were served and how
-/// many arrived.
+/// Runs a simulator on loopback, polls it through the WebAssembly component, sends the
+/// detections through a jq transform and prints them on stdout. Ends after three polls and
+/// says on stderr how many detections were served and how many arrived.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Go on until SIGTERM or Ctrl-C.
+    /// Continue until SIGTERM or Ctrl-C.
     #[arg(long)]
     follow: bool,
     /// Detections a minute.
@@ -38,6 +40,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut ends = Ends::listen()?;
         let running = Simulator::start(Config {
             seed: 7,
             rate: self.rate,
@@ -64,16 +67,23 @@ impl Demo {
         let opened = Service::open(Arc::new(ledger), &data_dir, prepared.plan, Vec::new());
         let (service, _) = opened.await.map_err(|e| Failure::new(Exit::Internal, e))?;
         let stop = service.stop();
-        let stopping = tokio::spawn(async move {
-            let _ = super::asked_to_end().await;
+        let stopping = async {
+            ends.asked(1).await;
             stop.send_replace(true);
-        });
-        let ended = if self.follow {
-            service.run(DRAIN).await
-        } else {
-            service.run_polls(POLLS, DRAIN).await
+            // A second one does not wait.
+            ends.asked(2).await;
         };
-        stopping.abort();
+        let working = async {
+            if self.follow {
+                service.run(DRAIN).await
+            } else {
+                service.run_polls(POLLS, DRAIN).await
+            }
+        };
+        let ended = tokio::select! {
+            ended = working => ended,
+            () = stopping => return Err(Failure::new(Exit::Later, "ended at once")),
+        };
         let arrived = usize::try_from(ended.delivered).unwrap_or(usize::MAX);
         let served = running.served().len();
         running.stop().await;
@@ -81,7 +91,8 @@ impl Demo {
             io::stderr(),
             "watchbell demo: {served} detections were served, {arrived} arrived"
         );
-        if served == arrived {
+        // Whoever read it has seen enough.
+        if served == arrived || !ended.lost.is_empty() {
             return Ok(());
         }
         Err(Failure::new(
@@ -91,7 +102,7 @@ impl Demo {
     }
 }
 
-/// What a user would write, with the simulator's addresses.
+/// The configuration that a user would write, with the simulator's addresses.
 fn configuration(running: &Running) -> String {
     format!(
         r#"

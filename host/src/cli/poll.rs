@@ -1,17 +1,23 @@
 //! `watchbell poll`: one query, what it found on stdout.
 
-use super::run::not_opened;
+use super::data_dir::not_opened;
+use super::print::printed;
 use super::settings::{QueryArgs, SourceArgs};
 use crate::config::Name;
+use crate::delivery::Codec;
 use crate::exit::{Exit, Failure};
-use crate::pipeline::Codec;
-use crate::schedule::{Handle, PreviewError, Puller, Window, preview};
+use crate::polling::{Handle, PreviewError, preview};
+use crate::sources::{DefenderClient, SourceClient, Window};
+use crate::telemetry::printable;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, ValueEnum};
-use std::io::{self, BufWriter, Write};
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use watchbell_detection::{split, without_halves};
 use watchbell_ledger::{Ledger, OpenError, Sqlite};
+use watchbell_sandbox::contract::ByteRange;
 use watchbell_sandbox::{Alert, Engine};
 
 /// Ask a source once and print what it has.
@@ -51,52 +57,113 @@ impl Poll {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let chosen = self.source.choose(Some(&self.query))?;
         let runtime = chosen.runtime()?;
-        let puller = Puller::new(&runtime, Arc::clone(&chosen.source))?;
+        let client = DefenderClient::new(&runtime, Arc::clone(&chosen.source))
+            .map_err(|error| chosen.setup_failure(error))?;
         if self.dry_run {
-            return dry_run(&puller, chosen.name, chosen.data_dir.as_deref()).await;
+            return dry_run(client, chosen.name, chosen.data_dir.as_deref()).await;
         }
-        let window = match self.query.ago {
-            Some(ago) => Window::Ago(ago),
+        let window = match &self.query.ago {
+            Some(ago) => Window::Ago(ago.to_string()),
             None => {
                 let now = Utc::now();
                 let until = chosen.source.until.map(|until| until.resolve(now));
                 Window::Between(Some(chosen.source.since.resolve(now)), until)
             }
         };
-        let pulled = puller
-            .poll(&window)
-            .await
-            .map_err(|e| Failure::new(e.exit(), e))?;
+        let settings = client.settings();
+        let (limit, max_bytes) = (settings.limit, settings.max_response_bytes);
+        let outcome = client.ask(&window, limit, max_bytes).await;
+        let (alerts, mut words) = match outcome.result {
+            Ok(alerts) => (alerts, Vec::new()),
+            Err(error) => {
+                let fault = error
+                    .into_partly()
+                    .map_err(|error| chosen.poll_failure(error))?;
+                let words = unreadable(&client, &fault.unreadable, &outcome.body_head);
+                (fault.alerts, words)
+            }
+        };
         let bytes = match self.output {
-            Output::Csv => Some(csv(&runtime.engine, &pulled.alerts).await?),
+            Output::Csv => {
+                let (bytes, left_out) = csv(&runtime.engine, &alerts).await?;
+                words.extend(left_out);
+                say_halves(&alerts);
+                Some(bytes)
+            }
             Output::Ndjson | Output::Json => None,
         };
-        let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
-        let written = match (self.output, bytes) {
+        printed(|out| match (self.output, bytes) {
             (_, Some(bytes)) => out.write_all(&bytes),
-            (Output::Json, _) => write_array(&mut out, &pulled.alerts),
-            (_, None) => write_lines(&mut out, &pulled.alerts),
+            (Output::Json, _) => write_array(out, &alerts),
+            (_, None) => write_lines(out, &alerts),
+        })?;
+        let Some(last) = words.pop() else {
+            return Ok(());
         };
-        match written.and_then(|()| out.flush()) {
-            // The reader has what it wanted, as with `| head`.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}"))),
+        let mut err = io::stderr().lock();
+        for line in words {
+            let _ = writeln!(err, "watchbell: {line}");
         }
+        Err(Failure::new(Exit::Service, last))
+    }
+}
+
+/// Most characters of an element that are shown.
+const SHOWN: usize = 200;
+
+/// A line for each element that could not be read: where, why, and how it begins. `head`
+/// is what was kept of the answer.
+fn unreadable(client: &DefenderClient, ranges: &[ByteRange], head: &[u8]) -> Vec<String> {
+    let line = |range: &ByteRange| {
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let place = format!(
+            "the API (endpoint) answered an element that cannot be read, bytes {} to {}",
+            range.start, range.end
+        );
+        let Some(element) = head.get(at(range.start)..at(range.end)) else {
+            return place;
+        };
+        // Alone in a list it has the fault that it had among others.
+        let alone = [b"[", element, b",0]"].concat();
+        let why = split(&alone).err().map_or_else(String::new, |fault| {
+            let offset = fault.offset.saturating_sub(1).saturating_add(range.start);
+            format!(": byte {offset}: {}", fault.message)
+        });
+        // The service may repeat what it was sent.
+        let element = client.redact_body(element);
+        let text = String::from_utf8_lossy(&element);
+        let shown: String = text.chars().take(SHOWN).collect();
+        format!("{place}{why}: {}", printable(&shown))
+    };
+    ranges.iter().map(line).collect()
+}
+
+/// Says that a reader of CSV gets less than the service sent.
+fn say_halves(alerts: &[Alert]) {
+    let halved = alerts
+        .iter()
+        .filter(|alert| matches!(without_halves(&alert.json), Cow::Owned(_)));
+    let count = halved.count();
+    if count > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "{count} detections hold half a surrogate pair, which is no character; CSV has U+FFFD in its place, ndjson and json have what the service sent"
+        );
     }
 }
 
 /// What the next poll would ask and find.
-async fn dry_run(puller: &Puller, name: Name, folder: Option<&Path>) -> Result<(), Failure> {
+async fn dry_run(client: DefenderClient, name: Name, folder: Option<&Path>) -> Result<(), Failure> {
     let ledger = match folder.map(Sqlite::look) {
         None | Some(Err(OpenError::Missing { .. })) => None,
         Some(Ok(ledger)) => Some(Arc::new(ledger) as Arc<dyn Ledger>),
         Some(Err(error)) => return Err(not_opened(error)),
     };
-    let name = Handle::feed_name(&name, puller.settings());
-    let found = preview(puller, ledger, &name)
+    let name = Handle::feed_name(&name, client.settings());
+    let found = preview(Arc::new(client), ledger, &name)
         .await
         .map_err(|error| match error {
-            PreviewError::Pull(error) => Failure::new(error.exit(), error),
+            PreviewError::Poll(error) => Failure::new(error.exit(), error),
             error => Failure::new(Exit::Io, error),
         })?;
     let mut err = io::stderr().lock();
@@ -116,25 +183,25 @@ async fn dry_run(puller: &Puller, name: Name, folder: Option<&Path>) -> Result<(
             text(to)
         );
     }
+    if found.unreadable > 0 {
+        let _ = writeln!(err, "{} of them cannot be read", found.unreadable);
+    }
     let _ = writeln!(
         err,
         "{} new, {} known; nothing was moved",
         found.new.len(),
         found.known
     );
-    let mut out = BufWriter::new(io::stdout().lock());
-    let written = found.new.iter().try_for_each(|line| {
-        out.write_all(line)?;
-        out.write_all(b"\n")
-    });
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}"))),
-    }
+    printed(|out| {
+        found.new.iter().try_for_each(|line| {
+            out.write_all(line)?;
+            out.write_all(b"\n")
+        })
+    })
 }
 
 /// One object a line.
-fn write_lines(out: &mut impl Write, alerts: &[Alert]) -> io::Result<()> {
+fn write_lines(out: &mut dyn Write, alerts: &[Alert]) -> io::Result<()> {
     for alert in alerts {
         out.write_all(alert.json.as_bytes())?;
         out.write_all(b"\n")?;
@@ -142,7 +209,7 @@ fn write_lines(out: &mut impl Write, alerts: &[Alert]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_array(out: &mut impl Write, alerts: &[Alert]) -> io::Result<()> {
+fn write_array(out: &mut dyn Write, alerts: &[Alert]) -> io::Result<()> {
     out.write_all(b"[")?;
     for (index, alert) in alerts.iter().enumerate() {
         out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
@@ -151,20 +218,17 @@ fn write_array(out: &mut impl Write, alerts: &[Alert]) -> io::Result<()> {
     out.write_all(b"\n]\n")
 }
 
-/// The detections as CSV with a header, by the bundled encoder.
-async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<Vec<u8>, Failure> {
+/// The detections as CSV with a header, by the bundled encoder, and what to say of those
+/// that it cannot write.
+async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<(Vec<u8>, Option<String>), Failure> {
     let codec = Codec::csv(engine)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
-    let (batch, held_back) = codec
+    let (batch, rejected) = codec
         .encode_around(alerts)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
-    if held_back > 0 {
-        return Err(Failure::new(
-            Exit::Service,
-            format!("{held_back} detections cannot be written as CSV; use --output ndjson"),
-        ));
-    }
-    Ok([batch.header, batch.bytes].concat())
+    let left_out = (rejected > 0)
+        .then(|| format!("{rejected} detections cannot be written as CSV; use --output ndjson"));
+    Ok(([batch.header, batch.bytes].concat(), left_out))
 }

@@ -1,14 +1,17 @@
 //! The configuration read again while it is at work: at SIGHUP, or when a file changed.
 
-use super::run::prepare_on;
+use super::changes::Changes;
+use super::run::{check_runnable, prepare_on};
 use crate::config::{self, Config};
-use crate::schedule::{Changed, Replan, Runtime};
+use crate::files;
+use crate::sources::Runtime;
 use crate::stamp::Stamp;
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::topology::Replan;
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -26,37 +29,21 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reloads whenever it is told to. Returns only when signals cannot be received. For a
-    /// task of its own: it looks at every file.
-    pub(super) async fn run(mut self) -> io::Error {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => return error,
-        };
-        let mut seen = self.stamps();
+    /// Reloads at each SIGHUP, and whenever else it is told to. For a task of its own: it
+    /// looks at every file.
+    pub(super) async fn run(mut self, mut hangup: Signal) -> Infallible {
+        let mut seen = self.stamps().await;
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
                 () = self.changed(&seen), if self.watch => {}
             }
-            seen = self.stamps();
+            seen = self.stamps().await;
             match self.reload().await {
-                Ok(Changed {
-                    added: 0,
-                    replaced: 0,
-                    removed: 0,
-                    sinks: 0,
-                }) => {
-                    tracing::info!("the configuration was read again; nothing changed");
-                }
-                Ok(changed) => tracing::info!(
-                    added = changed.added,
-                    replaced = changed.replaced,
-                    removed = changed.removed,
-                    sinks = changed.sinks,
-                    "the configuration was read again"
-                ),
+                Ok(changes) => changes.say(),
                 Err(words) => {
+                    // Several problems stand in as many lines.
+                    let words = words.lines().collect::<Vec<_>>().join("; ");
                     tracing::error!(
                         "the configuration was read again and cannot be used; the old one goes on: {words}"
                     );
@@ -65,7 +52,7 @@ impl Reload {
         }
     }
 
-    async fn reload(&mut self) -> Result<Changed, String> {
+    async fn reload(&mut self) -> Result<Changes, String> {
         let file = self.file.clone();
         let loading =
             tokio::task::spawn_blocking(move || config::try_load(&file, &config::process_env));
@@ -76,6 +63,7 @@ impl Reload {
             tracing::warn!("{warning}");
         }
         let config = loaded.config;
+        check_runnable(&config).map_err(|words| format!("{}: {words}", self.file.display()))?;
         if config.data_dir != self.loaded.data_dir {
             return Err("data_dir has changed, which needs a restart".to_owned());
         }
@@ -102,8 +90,9 @@ impl Reload {
         let changed = self.replan.put(prepared.plan).await?;
         self.runtime = prepared.runtime;
         self.runtime.secrets.forget_others(config.credentials());
+        let changes = Changes::between(&self.loaded, &config, changed);
         self.loaded = config;
-        Ok(changed)
+        Ok(changes)
     }
 
     /// Resolves when a file is another one than `seen`, and has come to rest.
@@ -111,7 +100,7 @@ impl Reload {
         let mut last = seen.to_vec();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now = self.stamps();
+            let now = self.stamps().await;
             // Whoever writes is let finish.
             if now != seen && now == last {
                 return;
@@ -121,26 +110,10 @@ impl Reload {
     }
 
     /// Every file that counts, as it is now.
-    fn stamps(&self) -> Vec<(PathBuf, Option<Stamp>)> {
+    async fn stamps(&self) -> Vec<(PathBuf, Option<Stamp>)> {
         let mut files = vec![self.file.clone()];
-        for path in self.loaded.files().iter().chain(&self.tried) {
-            files.extend(inside(path));
-            files.push(path.clone());
-        }
-        files.sort();
-        files.dedup();
-        files
-            .into_iter()
-            .map(|path| {
-                let stamp = Stamp::of(&path);
-                (path, stamp)
-            })
-            .collect()
+        files.extend(self.loaded.files());
+        files.extend(self.tried.iter().cloned());
+        files::stamps(files).await
     }
-}
-
-/// The files of a folder; none of anything else.
-fn inside(path: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }

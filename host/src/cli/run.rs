@@ -1,20 +1,28 @@
 //! `watchbell run`: every source on its interval, through the transforms, to the sinks.
 
+use super::data_dir;
 use super::reload::Reload;
 use super::settings::config_failure;
-use crate::config::{self, Config};
+use super::signals::{Ends, reloads};
+use crate::config::{self, Config, Target};
 use crate::control;
+use crate::delivery::Pipeline;
 use crate::exit::{Exit, Failure};
-use crate::observe::metrics;
-use crate::pipeline::Pipeline;
-use crate::schedule::{Ended, Plan, Puller, Runtime, Service};
+use crate::files;
+use crate::mount::check_mounted;
+use crate::polling::FeedBehind;
+use crate::sources::{DefenderClient, Runtime, SourceClient};
+use crate::telemetry::metrics;
+use crate::topology::{Ended, Plan, Service};
 use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use watchbell_ledger::{Ledger, OpenError, Sqlite};
+use tokio::runtime::Handle;
+use watchbell_ledger::Ledger;
 use watchbell_sandbox::Pool;
 
 /// Poll every source on its interval and deliver what is new, each detection once.
@@ -22,6 +30,8 @@ use watchbell_sandbox::Pool;
 /// What was read and what is still to be delivered is kept in data_dir, so it may be
 /// stopped or killed at any time and goes on where it was. At SIGTERM or Ctrl-C it stops
 /// polling, delivers what it has, and says what remains; a second signal ends it at once.
+/// When nobody reads the output of a console sink any more, it does the same and ends with
+/// exit code 74.
 /// At SIGHUP it reads the configuration again, with the files of tenants and components:
 /// what changed is changed and nothing else, and when anything is wrong nothing is.
 #[derive(Debug, Args)]
@@ -48,45 +58,47 @@ pub(super) struct Run {
     graceful_shutdown_limit_secs: u64,
 }
 
+/// What a start leads to.
+struct Started {
+    config: Config,
+    folder: PathBuf,
+    ledger: Arc<dyn Ledger>,
+    runtime: Runtime,
+    service: Service,
+}
+
 impl Run {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let config = load(&self.config)?;
-        if config.sources.is_empty() {
-            let words = format!(
-                "{}: has no sources; add [sources.NAME]",
-                self.config.display()
-            );
-            return Err(Failure::new(Exit::Config, words));
-        }
-        raise_open_files();
-        if let Some(listen) = config.metrics {
-            metrics::serve(listen).map_err(|error| {
-                Failure::new(Exit::Config, format!("metrics.listen {listen}: {error}"))
-            })?;
-            tracing::info!("metrics at http://{listen}/metrics");
-        }
-        let folder = data_dir(&config, &self.config)?;
-        let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(&folder).map_err(not_opened)?);
-        let prepared = prepare_config(&config).await?;
-        tracing::info!("{prepared}; polling");
-        let runtime = prepared.runtime;
-        let opened = Service::open(
-            Arc::clone(&ledger),
-            &folder,
-            prepared.plan,
-            self.forget_sink,
+        // First of all: what is asked while components are compiled counts.
+        let (mut ends, reloads) = (Ends::listen()?, reloads()?);
+        let (once, drain) = (
+            self.once,
+            Duration::from_secs(self.graceful_shutdown_limit_secs),
         );
-        let (service, forgotten) = opened.await.map_err(|e| Failure::new(Exit::Config, e))?;
-        for gone in forgotten {
-            tracing::warn!(
-                sink = gone.name,
-                detections = gone.backlog.records,
-                "given up"
-            );
-        }
+        let (file, watch) = (self.config.clone(), self.watch_config);
+        // It waits for disks and compiles, and whoever ends it need not wait for that.
+        let here = Handle::current();
+        let starting = tokio::task::spawn_blocking(move || here.block_on(self.start()));
+        let started = tokio::select! {
+            started = starting => started.map_err(|e| Failure::new(Exit::Internal, e))??,
+            () = ends.asked(1) => {
+                if once {
+                    let words = "ended before anything was read; run it again";
+                    return Err(Failure::new(Exit::Later, words));
+                }
+                tracing::info!("asked to end before polling began");
+                return Ok(());
+            }
+        };
+        let Started {
+            config,
+            folder,
+            ledger,
+            runtime,
+            service,
+        } = started;
         let stop = service.stop();
-        let drain = Duration::from_secs(self.graceful_shutdown_limit_secs);
-        let operator = control::Operator::new(Arc::clone(&ledger), service.roster());
+        let operator = control::Operator::new(ledger, service.registry());
         let serving = match control::Server::start(&folder) {
             Ok(server) => Some(tokio::spawn(server.serve(operator))),
             // A path of more than 107 bytes cannot be a socket's; all else works.
@@ -96,35 +108,33 @@ impl Run {
             }
         };
         let reload = Reload {
-            file: self.config.clone(),
+            file,
             loaded: config,
             runtime,
             tried: Vec::new(),
             replan: service.replan(),
-            watch: self.watch_config,
+            watch,
         };
-        let reloading = tokio::spawn(reload.run());
+        // A task of its own: it looks at every file.
+        let reloading = tokio::spawn(reload.run(reloads));
         let working = async {
-            if self.once {
+            if once {
                 service.run_polls(1, drain).await
             } else {
                 service.run(drain).await
             }
         };
         let stopping = async {
-            if let Err(error) = super::asked_to_end().await {
-                tracing::error!(%error, "signals cannot be received");
-                return std::future::pending().await;
-            }
+            ends.asked(1).await;
             tracing::info!("asked to end; delivering what there is");
             stop.send_replace(true);
             // A second one does not wait.
-            let _ = super::asked_to_end().await;
+            ends.asked(2).await;
         };
         let ended = tokio::select! {
             ended = working => ended,
             error = reloading => return Err(match error {
-                Ok(error) => Failure::new(Exit::Internal, error),
+                Ok(never) => match never {},
                 Err(error) => Failure::new(Exit::Internal, error),
             }),
             () = stopping => {
@@ -134,8 +144,59 @@ impl Run {
         if let Some(serving) = serving {
             serving.abort();
         }
-        finish(&ended, self.once)
+        finish(&ended, once)
     }
+
+    /// Everything up to the first poll.
+    async fn start(self) -> Result<Started, Failure> {
+        let config = load(&self.config)?;
+        check_runnable(&config).map_err(|words| {
+            Failure::new(Exit::Config, format!("{}: {words}", self.config.display()))
+        })?;
+        raise_open_files();
+        if let Some(listen) = config.metrics {
+            metrics::serve(listen).await.map_err(|error| {
+                Failure::new(Exit::Config, format!("metrics.listen {listen}: {error}"))
+            })?;
+        }
+        let folder = data_dir::data_dir(&config, &self.config)?;
+        sinks_mounted(&config)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(data_dir::open(&config, &folder)?);
+        let prepared = prepare_config(&config).await?;
+        tracing::info!("{prepared}; polling");
+        let opened = Service::open(
+            Arc::clone(&ledger),
+            &folder,
+            prepared.plan,
+            self.forget_sink,
+        );
+        let (service, forgotten) = opened.await.map_err(data_dir::not_begun)?;
+        for gone in forgotten {
+            tracing::warn!(
+                sink = gone.name,
+                detections = gone.backlog.records,
+                "given up"
+            );
+        }
+        Ok(Started {
+            config,
+            folder,
+            ledger,
+            runtime: prepared.runtime,
+            service,
+        })
+    }
+}
+
+/// What a person must correct before a source is read up to now; none where it may pass.
+fn hopeless(behind: &[FeedBehind]) -> Option<Failure> {
+    let failures = behind.iter().filter_map(|feed| {
+        let (exit, words) = feed.failure.as_ref()?;
+        let words = format!("sources.{}: {words}", feed.title);
+        (*exit != Exit::Later).then(|| Failure::new(*exit, words))
+    });
+    // What a person must correct says more than what the service answered.
+    failures.max_by_key(|failure| failure.exit.code())
 }
 
 /// The last words, and the exit code.
@@ -147,8 +208,8 @@ fn finish(ended: &Ended, once: bool) -> Result<(), Failure> {
         tracing::warn!(%sink, detections = count, "not delivered; kept for the next start");
     }
     let polled = &ended.polled;
-    for source in &polled.behind {
-        tracing::warn!(%source, "not read up to now");
+    for feed in &polled.behind {
+        tracing::warn!(source = %feed.title, "not read up to now");
     }
     tracing::info!(
         delivered = ended.delivered,
@@ -157,6 +218,13 @@ fn finish(ended: &Ended, once: bool) -> Result<(), Failure> {
         start_lag_p99_ms = polled.start_lag.value_at_quantile(0.99) / 1000,
         "ended"
     );
+    if let Some((sink, words)) = ended.lost.first() {
+        let words = format!("sinks.{sink}: {words}; what was not delivered is kept");
+        return Err(Failure::new(Exit::Io, words));
+    }
+    if once && let Some(failure) = hopeless(&polled.behind) {
+        return Err(failure);
+    }
     if once && !(ended.waiting.is_empty() && polled.behind.is_empty()) {
         return Err(Failure::new(Exit::Later, "something remains; run it again"));
     }
@@ -172,25 +240,31 @@ pub(super) fn load(path: &Path) -> Result<Config, Failure> {
     Ok(loaded.config)
 }
 
-/// Where the ledger is.
-pub(super) fn data_dir(config: &Config, path: &Path) -> Result<PathBuf, Failure> {
-    config.data_dir.clone().ok_or_else(|| {
-        let words = format!(
-            "{}: data_dir: is missing; name a folder of watchbell's own for what was read and what is to be delivered, e.g. data_dir = \"/var/lib/watchbell\"",
-            path.display()
-        );
-        Failure::new(Exit::Config, words)
-    })
+/// Whether the disks are mounted on which the sinks write. What is mounted later is looked
+/// for again with each batch.
+fn sinks_mounted(config: &Config) -> Result<(), Failure> {
+    for (name, sink) in &config.sinks {
+        if let Target::File(settings) = &sink.target
+            && let Some(mount) = &settings.require_mount
+        {
+            check_mounted(mount)
+                .map_err(|e| Failure::new(Exit::Later, format!("sinks.{name}.{e}")))?;
+        }
+    }
+    Ok(())
 }
 
-/// A ledger that cannot be opened.
-pub(super) fn not_opened(error: OpenError) -> Failure {
-    let exit = match error {
-        OpenError::Locked { .. } => Exit::Later,
-        OpenError::Io { .. } => Exit::Io,
-        _ => Exit::Config,
-    };
-    Failure::new(exit, error)
+/// What `run` needs and verbs that ask once do not.
+pub(super) fn check_runnable(config: &Config) -> Result<(), &'static str> {
+    if config.sources.is_empty() {
+        return Err("has no sources; add [sources.NAME]");
+    }
+    if config.sinks.is_empty() {
+        return Err(
+            "has no sinks, so detections would be read and delivered to nobody; add [sinks.NAME], e.g. with type = \"console\"",
+        );
+    }
+    Ok(())
 }
 
 /// A configuration whose every part was loaded.
@@ -222,16 +296,27 @@ fn raise_open_files() {
     }
 }
 
-/// Loads a configuration and everything that it names.
-pub(super) async fn prepare(path: &Path) -> Result<Prepared, Failure> {
-    prepare_config(&load(path)?).await
-}
-
 /// Loads everything that a configuration names.
 pub(super) async fn prepare_config(config: &Config) -> Result<Prepared, Failure> {
     let calls = Pool::Service(config.max_concurrency());
-    let runtime = Runtime::start(calls, config.data_dir.as_deref())?;
+    let runtime = super::start_runtime(calls, config.data_dir.as_deref())?;
     prepare_on(&runtime, config).await
+}
+
+/// Refuses files that do not answer before anything waits for them: those of components and
+/// certificates. The tenants' were read with the configuration.
+async fn files_answer(config: &Config) -> Result<(), Failure> {
+    for path in config.files() {
+        let file = path.clone();
+        let opened = files::wait_for(&path, move || files::open_or_folder(&file)).await;
+        if let Err(error) = opened.and_then(|opened| opened)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            let words = format!("{}: {error}", path.display());
+            return Err(Failure::new(Exit::Config, words));
+        }
+    }
+    Ok(())
 }
 
 /// Loads everything that a configuration names, on what another one left.
@@ -239,15 +324,19 @@ pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Pre
     let runtime = runtime
         .clone()
         .with_secrets(config.secrets(&runtime.secrets, config.credentials()))
-        .with_proxies(config.proxies().map_err(config_failure)?)
-        .with_tenant_key(config.tenant_key.clone());
+        .with_proxies(config.proxies().map_err(config_failure)?);
+    files_answer(config).await?;
     let mut sources = Vec::new();
     for (name, settings) in config.feeds() {
-        let puller = Puller::new(&runtime, Arc::clone(settings)).map_err(|e| {
+        let own = match config.tenant_key_from(name) {
+            Some(key) => runtime.clone().with_tenant_key(key),
+            None => runtime.clone(),
+        };
+        let client = DefenderClient::new(&own, Arc::clone(settings)).map_err(|e| {
             let words = format!("sources.{name} (tenant {}): {e}", settings.tenant);
             Failure::new(Exit::Config, words)
         })?;
-        sources.push((name.clone(), Arc::new(puller)));
+        sources.push((name.clone(), Arc::new(client) as Arc<dyn SourceClient>));
     }
     let pipeline = Pipeline::load(config, &runtime.engine)
         .await

@@ -1,15 +1,17 @@
 //! A source's settings from a file, from flags, or from both: flags go over the file.
 
-use crate::config::{self, Document, Name, Node, Value};
+use super::data_dir::check_mount;
+use crate::config::{self, Ago, Document, Name, Node, Value};
 use crate::exit::{Exit, Failure};
-use crate::schedule::Runtime;
 use crate::secret::Secrets;
+use crate::sources::{PollError, Runtime, SetupError};
+use crate::telemetry::printable;
 use clap::Args;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_egress::Proxies;
 use watchbell_sandbox::Pool;
+use watchbell_sandbox::contract::Error;
 use zeroize::Zeroizing;
 
 /// The name of a source that has no file.
@@ -80,15 +82,15 @@ pub(super) struct SourceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Query")]
 pub(super) struct QueryArgs {
-    /// From when: an instant, or an ISO 8601 duration back from now such as PT2H.
+    /// From when: an instant, or a duration back from now such as PT2H or 2h.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Until when, likewise. Default: now.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// From that long before the service's now: an ISO 8601 duration such as PT10M.
+    /// From that long before the service's now: a duration such as PT10M or 10m.
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["since", "until"])]
-    pub(super) ago: Option<String>,
+    pub(super) ago: Option<Ago>,
     /// Only the most recent that many.
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -110,12 +112,47 @@ pub(super) struct Chosen {
     pub(super) data_dir: Option<PathBuf>,
     secrets: Secrets,
     proxies: Proxies,
+    /// Settings that flags gave, and these flags.
+    given: Vec<(&'static str, &'static str)>,
 }
 
 impl Chosen {
+    /// A source that cannot be set up: by the flag, where one gave the setting.
+    pub(super) fn setup_failure(&self, error: SetupError) -> Failure {
+        match &error {
+            SetupError::Setting { field, message } => match self.flag_of(field) {
+                Some(flag) => Failure::new(Exit::Usage, format!("{flag}: {message}")),
+                None => error.into(),
+            },
+            _ => error.into(),
+        }
+    }
+
+    /// A poll that brought nothing: by the flag, where one gave what the component refuses.
+    pub(super) fn poll_failure(&self, error: PollError) -> Failure {
+        if let PollError::Service { error: inner, .. } = &error
+            && let Error::InvalidConfig(fault) = &**inner
+            && let Some(flag) = self.flag_of(&fault.field)
+        {
+            let words = format!("{flag}: {}", printable(&fault.message));
+            return Failure::new(Exit::Usage, words);
+        }
+        Failure::new(error.exit(), error)
+    }
+
+    /// The flag that gave a setting, however a component spells that.
+    fn flag_of(&self, field: &str) -> Option<&'static str> {
+        let key = field.strip_prefix("query.").unwrap_or(field);
+        let key = key.replace('-', "_");
+        let mut given = self.given.iter();
+        given
+            .find(|(known, _)| *known == key)
+            .map(|(_, flag)| *flag)
+    }
+
     /// An engine and a way out, for a call or two.
     pub(super) fn runtime(&self) -> Result<Runtime, Failure> {
-        let runtime = Runtime::start(Pool::OneShot, self.data_dir.as_deref())?;
+        let runtime = super::start_runtime(Pool::OneShot, self.data_dir.as_deref())?;
         Ok(runtime
             .with_secrets(self.secrets.clone())
             .with_proxies(self.proxies.clone()))
@@ -129,11 +166,13 @@ impl SourceArgs {
         document
             .choose_tenant(&name, self.tenant.as_deref(), &config::process_env)
             .map_err(config_failure)?;
+        let mut given = Vec::new();
         for (key, flag, value) in self
             .flags()
             .into_iter()
             .chain(query.map(QueryArgs::flags).unwrap_or_default())
         {
+            given.push((key, flag));
             document
                 .override_source(&name, key, value, flag)
                 .map_err(config_failure)?;
@@ -141,7 +180,13 @@ impl SourceArgs {
         let around = document
             .surroundings(&config::process_env)
             .map_err(config_failure)?;
-        let data_dir = self.data_dir.clone().or_else(|| around.data_dir.clone());
+        let data_dir = match &self.data_dir {
+            Some(data_dir) => Some(data_dir.clone()),
+            None => {
+                check_mount(&around)?;
+                around.data_dir.clone()
+            }
+        };
         let source = document
             .source(&name, &config::process_env)
             .map_err(config_failure)?;
@@ -150,7 +195,11 @@ impl SourceArgs {
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
         let secrets = around.secrets(&Secrets::default(), [&source.credential]);
         let proxies = around.proxies().map_err(config_failure)?;
+        if query.is_some_and(|query| query.ago.is_some()) {
+            given.push(("ago", "--ago"));
+        }
         Ok(Chosen {
+            given,
             name,
             source: Arc::new(source),
             data_dir,
@@ -242,11 +291,7 @@ fn text(key: &'static str, flag: &'static str, value: Option<&str>) -> Option<Fl
 }
 
 fn path(key: &'static str, flag: &'static str, value: Option<&Path>) -> Option<Flag> {
-    text(
-        key,
-        flag,
-        value.map(Path::as_os_str).and_then(OsStr::to_str),
-    )
+    text(key, flag, value.map(Path::to_string_lossy).as_deref())
 }
 
 fn list(values: &[String], flag: &str) -> Value {
@@ -276,7 +321,53 @@ fn only_source(document: &Document, path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// A configuration that is wrong.
+/// A configuration that is wrong: the command line, where all that is wrong was said there.
 pub(super) fn config_failure(error: config::ConfigError) -> Failure {
-    Failure::new(Exit::Config, error)
+    let problems = error.problems();
+    if problems.is_empty() || !problems.iter().all(|one| one.at.is_command_line()) {
+        return Failure::new(Exit::Config, error);
+    }
+    let words: Vec<String> = problems.iter().map(in_flags).collect();
+    Failure::new(Exit::Usage, words.join("\n"))
+}
+
+/// A problem in the words of the command line, which has flags and no settings.
+fn in_flags(problem: &config::Problem) -> String {
+    let prefix = format!("sources.{UNNAMED}.");
+    let Some(key) = problem.key.strip_prefix(&prefix) else {
+        return problem.to_string();
+    };
+    let missing = [
+        ("tenant_id", "--tenant-id: is missing; add it"),
+        ("client_id", "--client-id: is missing; add it"),
+        (
+            "authority",
+            "--authority: is missing; it goes with --endpoint",
+        ),
+        (
+            "endpoint",
+            "--endpoint: is missing; it goes with --authority",
+        ),
+        (
+            "region",
+            "--region: is missing; add it (eu, us, uk, gcc, gcc-high or dod), or --endpoint and --authority",
+        ),
+        (
+            "client_secret",
+            "the client secret is missing; set WATCHBELL_CLIENT_SECRET, or add --client-secret-file",
+        ),
+    ];
+    let words = missing.iter().find(|(known, _)| *known == key);
+    match words {
+        Some((_, words)) if problem.message.starts_with("is missing") => (*words).to_owned(),
+        _ if problem.message.starts_with("stands beside endpoint") => {
+            "--region: stands beside --endpoint or --authority; keep --region, or those two"
+                .to_owned()
+        }
+        _ if problem.message.starts_with("stands beside client_secret") => {
+            "--client-secret-file: stands beside WATCHBELL_CLIENT_SECRET; keep one of the two"
+                .to_owned()
+        }
+        _ => problem.to_string(),
+    }
 }

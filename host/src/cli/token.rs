@@ -1,15 +1,17 @@
 //! `watchbell token`: whether the login service gives a token, and what it is good for.
 
+use super::print::print;
 use super::settings::SourceArgs;
 use crate::exit::{Exit, Failure};
-use crate::observe::printable;
-use crate::schedule::{Access, Puller, Runtime};
+use crate::sources::{Access, DefenderClient, Runtime};
+use crate::telemetry::printable;
 use crate::{Credential, MAX_SECRET_BYTES, Secret};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::Value;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Get a token and show what it is good for.
@@ -37,19 +39,18 @@ impl TokenVerb {
         if self.seal_refresh_token {
             return seal(&runtime, &chosen.source.credential).await;
         }
-        let puller = Puller::new(&runtime, chosen.source)?;
-        let access = puller
+        let client = DefenderClient::new(&runtime, Arc::clone(&chosen.source))
+            .map_err(|error| chosen.setup_failure(error))?;
+        let access = client
             .token()
             .await
-            .map_err(|e| Failure::new(e.exit(), e))?;
+            .map_err(|error| chosen.poll_failure(error))?;
         let text = if self.show {
             format!("{}\n", access.value.expose())
         } else {
             describe(&access)
         };
-        io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|e| Failure::new(Exit::Io, format!("stdout: {e}")))
+        print(text.as_bytes())
     }
 }
 

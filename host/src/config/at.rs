@@ -1,23 +1,40 @@
 //! Places: what a message names so that a person finds the setting.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::telemetry::printable;
+
+/// What is named where a flag is missing.
+pub(super) const COMMAND_LINE: &str = "command line";
 
 /// Where something stands: a line of a file, or a flag of the command line.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At {
-    origin: Arc<str>,
+    origin: Arc<Origin>,
     line: u32,
     column: u32,
+}
+
+/// A file, or a flag.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Origin {
+    name: String,
+    /// The file's folder; none of a flag.
+    folder: Option<PathBuf>,
 }
 
 impl At {
     /// The first line of a file.
     #[must_use]
     pub fn file(path: &Path) -> Self {
+        let origin = Origin {
+            name: path.to_string_lossy().into_owned(),
+            folder: path.parent().map(Path::to_owned),
+        };
         Self {
-            origin: path.to_string_lossy().into(),
+            origin: Arc::new(origin),
             line: 1,
             column: 1,
         }
@@ -26,8 +43,12 @@ impl At {
     /// A flag or a variable, which has no lines.
     #[must_use]
     pub fn flag(name: &str) -> Self {
+        let origin = Origin {
+            name: name.to_owned(),
+            folder: None,
+        };
         Self {
-            origin: name.into(),
+            origin: Arc::new(origin),
             line: 0,
             column: 0,
         }
@@ -45,7 +66,26 @@ impl At {
     /// The file's path or the flag's name.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.origin
+        &self.origin.name
+    }
+
+    /// The file's folder, to which paths in it are relative; none of a flag, whose paths
+    /// are relative to the working directory.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.origin.folder.as_deref()
+    }
+
+    /// Whether it is a flag or a variable of the program's own, which says all that the key
+    /// of a setting would.
+    pub(super) fn is_own_name(&self) -> bool {
+        self.line == 0
+            && (self.origin.name.starts_with("--") || self.origin.name.starts_with("WATCHBELL_"))
+    }
+
+    /// Whether it is the command line, or a flag or variable on it.
+    #[must_use]
+    pub fn is_command_line(&self) -> bool {
+        self.is_own_name() || self.origin.name == COMMAND_LINE
     }
 
     /// The line, from 1; 0 for a flag.
@@ -63,7 +103,7 @@ impl At {
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.origin)?;
+        f.write_str(&printable(&self.origin.name))?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
         }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::labels;
-use super::names::Name;
+use super::names::{Name, TenantKeys};
 use super::path::KeyPath;
 use super::report::Report;
 use super::sections::{Config, Kind};
 use super::sink::Target;
 use super::suggest::nearest;
 use super::tree::Table;
+
+/// Ways from sources to a sink, and transforms on the longest of them.
+const MAX_WAYS: u64 = 1000;
+const MAX_STEPS: u64 = 64;
 
 /// Every name that the file declares, well or not, and what it names.
 pub(super) type Declared<'t> = IndexMap<&'t str, Kind>;
@@ -44,26 +48,116 @@ pub(super) fn graph(config: &Config, declared: &Declared<'_>, report: &mut Repor
         .sinks
         .iter()
         .map(|(name, s)| (Kind::Sink, name, &s.inputs));
-    let mut used = HashSet::new();
     for (kind, name, inputs) in transforms.chain(sinks) {
         let path = kind.path().key(name.as_str()).key("inputs");
         check_inputs(inputs, &path, declared, report);
-        used.extend(inputs.iter().map(Name::as_str));
     }
-    cycles(config, report);
+    if !cycles(config, report) {
+        ways(config, report);
+    }
     shared_files(config, report);
     labels::check(config, report);
+    without_tenant(config, report);
+    leads_nowhere(config, declared, report);
+}
 
-    // A file with sources alone is one for `poll`, which needs nothing more.
-    if config.transforms.is_empty() && config.sinks.is_empty() {
+/// Reports sources and transforms that lead to no sink. Of such a source nothing would be
+/// delivered, while its cursor moves.
+fn leads_nowhere(config: &Config, declared: &Declared<'_>, report: &mut Report<'_>) {
+    // A file without sinks is one for `poll`, which needs none; `run` refuses it. And one
+    // with a part that could not be read has been told of already.
+    let count = |kind: Kind| declared.values().filter(|other| **other == kind).count();
+    let is_read = config.sinks.len() == count(Kind::Sink)
+        && config.transforms.len() == count(Kind::Transform);
+    if config.sinks.is_empty() || !is_read {
         return;
     }
-    for (name, kind) in declared {
-        if *kind != Kind::Sink && !used.contains(name) {
-            let path = kind.path().key(name);
-            report.warn(&path, "is the input of nothing; its alerts go nowhere");
+    let mut leading: HashSet<&str> = HashSet::new();
+    let mut work: Vec<&Name> = config.sinks.values().flat_map(|s| &s.inputs).collect();
+    while let Some(name) = work.pop() {
+        if leading.insert(name.as_str())
+            && let Some(transform) = config.transforms.get(name)
+        {
+            work.extend(&transform.inputs);
         }
     }
+    for (name, kind) in declared {
+        if *kind == Kind::Sink || leading.contains(name) {
+            continue;
+        }
+        let path = kind.path().key(name);
+        if *kind == Kind::Source {
+            let message = "leads to no sink, so nothing of it would be delivered; name it in the inputs of a sink or of a transform that leads to one, or remove it";
+            report.error(&path, message);
+        } else {
+            report.warn(&path, "leads to no sink; nothing comes of it");
+        }
+    }
+}
+
+/// Refuses records that do not say whose they are where those of several tenants meet.
+fn without_tenant(config: &Config, report: &mut Report<'_>) {
+    if config.tenant_keys != TenantKeys::Nowhere {
+        return;
+    }
+    for (name, sink) in &config.sinks {
+        let is_partitioned = matches!(&sink.target, Target::File(file) if file.is_partitioned());
+        if !is_partitioned && labels::is_shared(config, &sink.inputs) {
+            let message = format!(
+                "is empty, and in sink {name} the records of several tenants meet, which nothing else would tell apart; remove it, or put {{{{ tenant }}}} into the path of that sink"
+            );
+            report.error(&KeyPath::default().dotted("log_schema.tenant_key"), message);
+        }
+    }
+}
+
+/// Bounds the ways from sources to a sink: the pipeline follows each of them, by recursion,
+/// and where two transforms of one layer feed both of the next their number doubles.
+fn ways(config: &Config, report: &mut Report<'_>) {
+    let mut known: HashMap<&Name, (u64, u64)> = HashMap::new();
+    for (name, sink) in &config.sinks {
+        for input in &sink.inputs {
+            measure(config, input, &mut known);
+        }
+        let (count, steps) = behind(&sink.inputs, &known);
+        let message = if count > MAX_WAYS {
+            format!("is reached in more than {MAX_WAYS} ways; join some of its transforms")
+        } else if steps > MAX_STEPS {
+            format!("has more than {MAX_STEPS} transforms in a row before it; join some of them")
+        } else {
+            continue;
+        };
+        report.error(&Kind::Sink.path().key(name.as_str()).key("inputs"), message);
+    }
+}
+
+/// How many ways lead to each part, and the steps of the longest. With a stack of its own: a
+/// chain may be long.
+fn measure<'c>(config: &'c Config, start: &'c Name, known: &mut HashMap<&'c Name, (u64, u64)>) {
+    let mut work = vec![start];
+    while let Some(name) = work.last().copied() {
+        let Some(transform) = config.transforms.get(name) else {
+            known.insert(name, (1, 0));
+            work.pop();
+            continue;
+        };
+        let inputs = transform.inputs.iter();
+        let unknown: Vec<&Name> = inputs.filter(|input| !known.contains_key(input)).collect();
+        if known.contains_key(name) || unknown.is_empty() {
+            let (count, steps) = behind(&transform.inputs, known);
+            known.insert(name, (count, steps.saturating_add(1)));
+            work.pop();
+        } else {
+            work.extend(unknown);
+        }
+    }
+}
+
+fn behind(inputs: &[Name], known: &HashMap<&Name, (u64, u64)>) -> (u64, u64) {
+    let all = inputs.iter().filter_map(|input| known.get(input));
+    all.fold((0, 0), |(count, steps), (more, longer)| {
+        (count.saturating_add(*more), steps.max(*longer))
+    })
 }
 
 fn check_inputs(inputs: &[Name], path: &KeyPath, declared: &Declared<'_>, report: &mut Report<'_>) {
@@ -96,8 +190,9 @@ fn check_inputs(inputs: &[Name], path: &KeyPath, declared: &Declared<'_>, report
     }
 }
 
-/// Reports each circle of transforms once.
-fn cycles(config: &Config, report: &mut Report<'_>) {
+/// Reports each circle of transforms once; whether there was one.
+fn cycles(config: &Config, report: &mut Report<'_>) -> bool {
+    let mut found = false;
     let mut done: HashSet<&str> = HashSet::new();
     for start in config.transforms.keys() {
         // A walk with its own stack: a chain may be long.
@@ -117,6 +212,7 @@ fn cycles(config: &Config, report: &mut Report<'_>) {
                     circle.join(" <- ")
                 );
                 report.error(&path, message);
+                found = true;
                 continue;
             }
             let Some(transform) = config.transforms.get(name).filter(|_| !done.contains(name))
@@ -128,35 +224,64 @@ fn cycles(config: &Config, report: &mut Report<'_>) {
             work.extend(transform.inputs.iter().map(|input| (input.as_str(), false)));
         }
     }
+    found
 }
 
+/// A sink, or one tenant's part of it.
+type Owner<'c> = (&'c Name, Option<&'c str>);
+
 /// Two sinks that append to one file would cut into each other's lines: as they are
-/// written, and as they are filled in for each tenant that leads there.
+/// written, and as they are filled in for each tenant that leads there. So would two
+/// tenants. What only the file system knows to be one file is refused by the sinks.
 fn shared_files(config: &Config, report: &mut Report<'_>) {
-    let mut owners: HashMap<PathBuf, &Name> = HashMap::new();
+    let mut files: IndexMap<PathBuf, Owner<'_>> = IndexMap::new();
     for (name, sink) in &config.sinks {
         let Target::File(settings) = &sink.target else {
             continue;
         };
         let at = Kind::Sink.path().key(name.as_str()).key("path");
-        let paths: Vec<PathBuf> = if settings.is_parted() {
-            let labels = labels::leading_to(config, &sink.inputs);
-            labels.map(|label| settings.of(label).path).collect()
+        let parts: Vec<Option<&str>> = if settings.is_partitioned() {
+            labels::leading_to(config, &sink.inputs).map(Some).collect()
         } else {
-            vec![settings.path.clone()]
+            vec![None]
         };
-        for path in paths {
-            let file = resolved(&path);
-            match owners.get(&file) {
-                Some(other) if *other != name => {
-                    let words = format!("is the file of sink {other} too; give each its own");
-                    report.error(&at, words);
-                    break;
-                }
-                _ => {
-                    owners.insert(file, name);
-                }
+        for tenant in parts {
+            let path = tenant.map_or_else(|| settings.path.clone(), |one| settings.of(one).path);
+            let owner = (name, tenant);
+            let other = *files.entry(resolved(&path)).or_insert(owner);
+            if other != owner {
+                report.error(&at, shared_words(owner, other, &path));
+                break;
             }
+        }
+    }
+    moved_names(&files, report);
+}
+
+fn shared_words((name, tenant): Owner<'_>, other: Owner<'_>, path: &Path) -> String {
+    match (other, tenant) {
+        ((sink, Some(before)), Some(tenant)) if sink == name => format!(
+            "gives the tenants {before} and {tenant} one file, {}; call one of them otherwise",
+            path.display()
+        ),
+        ((sink, _), _) => format!("is the file of sink {sink} too; give each its own"),
+    }
+}
+
+/// A tenant whose file is called as another's is once that is moved away: it would be
+/// removed as an old one.
+fn moved_names(files: &IndexMap<PathBuf, Owner<'_>>, report: &mut Report<'_>) {
+    for (path, (name, _)) in files {
+        let of = path.file_name().and_then(crate::sinks::moved_from);
+        let of = of.map(|of| path.with_file_name(of));
+        if let Some((of, (other, _))) = of.and_then(|of| files.get_key_value(&of)) {
+            let words = format!(
+                "gives a file the name {}, which a file of sink {other}, {}, gets when it is moved away; call it otherwise",
+                path.display(),
+                of.display()
+            );
+            let at = Kind::Sink.path().key(name.as_str()).key("path");
+            report.error(&at, words);
         }
     }
 }

@@ -8,13 +8,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::at::At;
+use super::at::{At, COMMAND_LINE};
 use super::check;
 use super::error::{ConfigError, Problem};
 use super::interpolate::{self, Env};
+use super::may_override::Judge;
 use super::names::Name;
 use super::parse::{self, Format};
 use super::path::KeyPath;
+use super::paths;
 use super::report::{Report, invalid};
 use super::sections::{self, Config, Kind, Loaded};
 use super::source::Source;
@@ -61,7 +63,7 @@ impl Document {
     /// flags.
     #[must_use]
     pub fn from_flags(name: &Name) -> Self {
-        let origin = At::flag("command line");
+        let origin = At::flag(COMMAND_LINE);
         let leaf = Node {
             at: origin.clone(),
             value: Value::text("defender"),
@@ -156,7 +158,7 @@ impl Document {
         };
         let at = entry.at.clone();
         let mut problems = Vec::new();
-        let found = tenants::path_of(settings, &path, env, &mut problems);
+        let found = tenants::setting_of(settings, &path, env, &mut problems);
         if !problems.is_empty() {
             return Err(invalid(problems));
         }
@@ -168,8 +170,8 @@ impl Document {
                     "is missing, so there is one tenant; leave --tenant out",
                 );
             }
-            (Some(file), None) => {
-                let entries = tenants::read(&file)?;
+            (Some(setting), None) => {
+                let entries = tenants::read(&setting.path)?;
                 let names: Vec<&str> = entries.iter().take(5).map(|e| e.name.as_str()).collect();
                 let more = if entries.len() > 5 { ", …" } else { "" };
                 let words = format!(
@@ -179,8 +181,16 @@ impl Document {
                 );
                 return refuse(&at, &words);
             }
-            (Some(file), Some(tenant)) => {
-                let entry = tenants::find(tenants::read(&file)?, tenant, &file)?;
+            (Some(setting), Some(tenant)) => {
+                let file = &setting.path;
+                let entry = tenants::find(tenants::read(file)?, tenant, file)?;
+                // The entry is judged now, as it is written; its variables are replaced with
+                // the source's, after flags were laid over it.
+                let judged =
+                    Judge::new(source, settings, &setting).entry(entry.clone(), env, &mut problems);
+                if judged.is_none() {
+                    return Err(invalid(problems));
+                }
                 entry.over(settings)
             }
         };
@@ -212,6 +222,9 @@ impl Document {
             && let Some(entry) = sources.get_mut(name)
         {
             interpolate::node(&mut entry.node, &path, env, &mut problems);
+            if let Value::Table(table) = &mut entry.node.value {
+                paths::of_source(table);
+            }
         }
         if !problems.is_empty() {
             return Err(invalid(problems));
@@ -243,12 +256,32 @@ impl Document {
     /// # Errors
     /// Every problem there.
     pub fn surroundings(&self, env: &Env<'_>) -> Result<Config, ConfigError> {
+        self.only(env, |key| {
+            Kind::ALL.iter().all(|kind| kind.section() != key)
+        })
+    }
+
+    /// Where state is kept, for verbs that look at that and at nothing else: nothing that
+    /// is wrong elsewhere is in their way.
+    ///
+    /// # Errors
+    /// Every problem with `data_dir` and `require_mount`.
+    pub fn only_data_dir(&self, env: &Env<'_>) -> Result<Config, ConfigError> {
+        self.only(env, |key| {
+            key == sections::DATA_DIR || key == sections::REQUIRE_MOUNT
+        })
+    }
+
+    /// What these keys say, at the top of the file.
+    fn only(&self, env: &Env<'_>, is_wanted: impl Fn(&str) -> bool) -> Result<Config, ConfigError> {
         let mut root = self.root.clone();
-        for kind in Kind::ALL {
-            root.remove(kind.section());
+        let others: Vec<&str> = self.root.keys().filter(|key| !is_wanted(key)).collect();
+        for key in others {
+            root.remove(key);
         }
         let mut problems = Vec::new();
         interpolate::table(&mut root, &KeyPath::default(), env, &mut problems);
+        paths::of_root(&mut root);
         if !problems.is_empty() {
             return Err(invalid(problems));
         }
@@ -272,6 +305,7 @@ impl Document {
     ) -> (Vec<PathBuf>, Result<Loaded, ConfigError>) {
         let mut problems = Vec::new();
         interpolate::table(&mut self.root, &KeyPath::default(), env, &mut problems);
+        paths::of_root(&mut self.root);
         if !problems.is_empty() {
             return (Vec::new(), Err(invalid(problems)));
         }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::at::At;
+use crate::telemetry::escaped;
 
 /// Problems that are printed: with many tenants there may be thousands.
 const SHOWN: usize = 50;
@@ -18,7 +19,7 @@ const SHOWN: usize = 50;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", escaped(&path.to_string_lossy()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -26,7 +27,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is no configuration of any format: by its name, its size or its bytes.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", escaped(&path.to_string_lossy()), escaped(reason))]
     Format {
         /// The file.
         path: PathBuf,
@@ -93,10 +94,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.at)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+        // Names of files and keys are what somebody wrote, a line end among it.
+        write!(f, "{}: ", escaped(&self.at.to_string()))?;
+        // A flag is its own name.
+        if !self.key.is_empty() && !self.at.is_own_name() {
+            write!(f, "{}: ", escaped(&self.key))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&escaped(&self.message))
     }
 }

@@ -25,7 +25,7 @@ use super::tree::{Node, Table, Value};
 use crate::secret::{SecretRef, is_unresolved};
 
 /// The settings of a source that are secrets.
-const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
+pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
 
 /// Looks a variable up; none when it is not set.
 pub type Env<'e> = dyn Fn(&str) -> Option<String> + 'e;

@@ -70,23 +70,45 @@ fn place(source: &Name) -> super::path::KeyPath {
     Kind::Source.path().key(source.as_str()).key(tenants::KEY)
 }
 
+/// The sources that lead to `inputs`, each once.
+pub(super) fn sources_of<'c>(
+    config: &'c Config,
+    inputs: &'c [Name],
+) -> impl Iterator<Item = &'c Name> {
+    let mut met = HashSet::new();
+    let mut work: Vec<&Name> = inputs.iter().rev().collect();
+    std::iter::from_fn(move || {
+        while let Some(input) = work.pop() {
+            if !met.insert(input) {
+                continue;
+            }
+            if let Some(transform) = config.transforms.get(input) {
+                work.extend(transform.inputs.iter().rev());
+            }
+            if let Some((name, _)) = config.sources.get_key_value(input) {
+                return Some(name);
+            }
+        }
+        None
+    })
+}
+
 /// Every tenant of every source that leads to `inputs`, each source once.
 fn feeds<'c>(
     config: &'c Config,
     inputs: &'c [Name],
 ) -> impl Iterator<Item = (&'c Name, &'c Source)> {
-    let (mut met, mut found) = (HashSet::new(), Vec::new());
-    let mut work: Vec<&Name> = inputs.iter().rev().collect();
-    while let Some(input) = work.pop() {
-        if !met.insert(input) {
-            continue;
-        }
-        if let Some(transform) = config.transforms.get(input) {
-            work.extend(transform.inputs.iter().rev());
-        }
-        if let Some((name, tenants)) = config.sources.get_key_value(input) {
-            found.extend(tenants.iter().map(|source| (name, &**source)));
-        }
-    }
-    found.into_iter()
+    let tenants = |name: &'c Name| {
+        let all = config.sources.get(name).into_iter().flatten();
+        all.map(move |source| (name, &**source))
+    };
+    sources_of(config, inputs).flat_map(tenants)
+}
+
+/// Whether alerts of more than one tenant meet behind `inputs`, now or when one is added.
+pub(super) fn is_shared(config: &Config, inputs: &[Name]) -> bool {
+    let ids: HashSet<&str> = feeds(config, inputs)
+        .map(|(_, source)| source.tenant_id.as_str())
+        .collect();
+    ids.len() > 1 || sources_of(config, inputs).any(|name| config.multi_tenant.contains(name))
 }

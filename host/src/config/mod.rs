@@ -7,13 +7,14 @@
 //!
 //! 1. `parse` turns the text into a `tree` whose nodes know their place.
 //! 2. Flags are laid over it ([`Document::override_source`]).
-//! 3. `interpolate` replaces `${VAR}` in string values.
-//! 4. `tenants` lays each tenant's entry over its source.
+//! 3. `interpolate` replaces `${VAR}` in string values, and `paths` makes paths relative to
+//!    the file that they stand in.
+//! 4. `tenants` lays each tenant's entry over its source, as far as `may_override` allows.
 //! 5. `decode` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
 //! 6. `check` judges how the parts fit together.
 //!
-//! Paths are relative to the working directory. Files are bounded in bytes, depth and
-//! aliases; loading reads no other file than those of tenants, and no network.
+//! Files are bounded in bytes, depth and aliases; loading reads no other file than those of
+//! tenants, and no network.
 
 mod at;
 mod check;
@@ -24,10 +25,13 @@ mod error;
 mod interpolate;
 mod labels;
 mod limits;
+mod may_override;
+mod merge;
 mod names;
 mod options;
 mod parse;
 mod path;
+mod paths;
 mod proxy;
 mod report;
 mod secrets;
@@ -49,13 +53,13 @@ pub use document::Document;
 pub use error::{ConfigError, Problem, Problems};
 pub use interpolate::Env;
 pub use limits::CallLimits;
-pub use names::{ClientId, Name, TenantId, TenantKey};
+pub use names::{ClientId, Name, TenantId, TenantKey, TenantKeys};
 pub use options::Options;
 pub use parse::Format;
 pub use sections::{Config, Loaded};
 pub use sink::{Csv, Encoding, Sink, Target};
 pub use source::{Credential, Reading, Rescan, Source, Timeouts};
-pub use time::TimeBound;
+pub use time::{Ago, TimeBound};
 pub use transform::{Processor, Transform};
 pub use tree::{Entry, Node, Table, Text, Value};
 pub use values::{BaseUrl, ByteSize, InvalidValue};

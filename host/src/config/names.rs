@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::values::{InvalidValue, as_text, deserialize_from_text};
 
-deserialize_from_text!(Name, TenantId, ClientId, TenantKey);
+deserialize_from_text!(Name, TenantId, ClientId, TenantKey, TenantKeys);
 as_text!(Name, TenantId, ClientId, TenantKey);
 
 /// The name of a source, a transform or a sink: letters, digits, `_` and `-`, at most
@@ -81,10 +81,34 @@ impl FromStr for TenantKey {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
             return Err(InvalidValue::new(
-                "is not a member's name; use printable ASCII without quotes and backslashes, at most 64",
+                "is not a member's name; use printable ASCII without quotes and backslashes, at most 64, or \"\" for none",
             ));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// `log_schema.tenant_key`: which records have a member that names their tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TenantKeys {
+    /// Not set: those of sinks that a source with `tenants` leads to, as `tenant`.
+    #[default]
+    WhereTenantsAre,
+    /// All, under this name.
+    Everywhere(TenantKey),
+    /// None: it is set to nothing.
+    Nowhere,
+}
+
+impl FromStr for TenantKeys {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "" => Ok(Self::Nowhere),
+            text => text.parse().map(Self::Everywhere),
+        }
     }
 }
 

@@ -17,8 +17,9 @@ pub(super) struct RawProxy {
     enabled: bool,
     http: Option<Secret>,
     https: Option<Secret>,
+    no_proxy: Option<Vec<String>>,
     #[serde(default)]
-    no_proxy: Vec<String>,
+    loopback: bool,
 }
 
 fn yes() -> bool {
@@ -37,12 +38,13 @@ impl RawProxy {
             return None;
         }
         let (http, https) = (self.http.as_ref(), self.https.as_ref());
-        let no_proxy = self.no_proxy.join(",");
+        let no_proxy = self.no_proxy.as_ref().map(|hosts| hosts.join(","));
         match Proxies::new(
             http.map(Secret::expose),
             https.map(Secret::expose),
-            &no_proxy,
+            no_proxy.as_deref(),
         ) {
+            Ok(proxies) if self.loopback => Some(proxies.with_loopback()),
             Ok(proxies) => Some(proxies),
             Err((index, why)) => {
                 let key = if index == 0 { "http" } else { "https" };

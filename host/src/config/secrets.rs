@@ -1,5 +1,6 @@
 //! `[secret.NAME]`: where secrets are, named as Vector names it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use super::report::Report;
 use super::suggest::instead;
 use super::tree::{Node, Table, Value};
 use super::values::Seconds;
+use crate::Secret;
 use crate::secret::SecretSettings;
 
 /// The `type`s of backend there are.
@@ -32,6 +34,8 @@ struct RawPath {
 #[serde(deny_unknown_fields)]
 struct RawExec {
     command: Vec<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, Secret>,
     timeout: Option<Seconds>,
 }
 
@@ -65,8 +69,15 @@ pub(super) fn read(
                     "is empty; name the program and its arguments",
                 );
             }
+            for name in raw.environment.keys() {
+                if name.is_empty() || name.contains(['=', '\0']) {
+                    let words = "is not a variable's name; write one without = in it";
+                    report.error(&path.key("environment").key(name), words);
+                }
+            }
             Some(SecretSettings::Exec {
                 command: raw.command,
+                environment: raw.environment,
                 timeout: raw.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
             })
         }

@@ -3,7 +3,7 @@
 //! Each part of a section is read by itself, so that one that is wrong hides nothing
 //! of the others.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::at::At;
-use super::cloud::Api;
 use super::decode::decode;
 use super::error::{ConfigError, Problem};
 use super::interpolate::Env;
-use super::names::{Name, TenantKey};
+use super::labels;
+use super::merge;
+use super::names::{Name, TenantKey, TenantKeys};
 use super::path::KeyPath;
 use super::proxy::{self, RawProxy};
 use super::report::Report;
@@ -25,7 +25,6 @@ use super::secrets;
 use super::sink::{self, Sink};
 use super::source::{self, Source};
 use super::suggest::instead;
-use super::tenants;
 use super::transform::{self, Transform};
 use super::tree::{Node, Table, Value};
 use super::values::{ByteSize, Listen};
@@ -39,14 +38,18 @@ use watchbell_egress::Proxies;
 pub struct Config {
     /// Where state and compiled components are kept.
     pub data_dir: Option<PathBuf>,
+    /// A folder on which a disk must be mounted before anything is made or read there.
+    pub require_mount: Option<PathBuf>,
     /// Bytes that must be free on its disk for polling to go on; none is the default.
     pub min_free: Option<ByteSize>,
     /// Calls of components that may run at one time; none is the default.
     pub max_concurrency: Option<NonZeroU32>,
     /// Bytes of answers that may be in memory at one time; none is the default.
     pub max_in_flight: Option<ByteSize>,
-    /// The member that names the tenant in what leaves.
-    pub tenant_key: TenantKey,
+    /// Which records have a member that names their tenant.
+    pub tenant_keys: TenantKeys,
+    /// The sources that have `tenants`.
+    pub multi_tenant: BTreeSet<Name>,
     /// Where Prometheus may fetch metrics; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// Through whom requests go out; none is as the environment says.
@@ -102,6 +105,44 @@ impl Config {
     pub fn feeds(&self) -> impl Iterator<Item = (&Name, &Arc<Source>)> {
         let tenants = self.sources.iter();
         tenants.flat_map(|(name, all)| all.iter().map(move |one| (name, one)))
+    }
+
+    /// What the tenants are called whose alerts a sink gets.
+    pub fn tenants_of<'c>(&'c self, sink: &'c Sink) -> impl Iterator<Item = &'c str> {
+        labels::leading_to(self, &sink.inputs)
+    }
+
+    /// The member that names the tenant in what a sink writes; none: records as they came.
+    ///
+    /// It is decided for a sink as a whole: where the alerts of several tenants meet, the
+    /// source of one of them must not be able to say that an alert is another's.
+    #[must_use]
+    pub fn tenant_key_of(&self, sink: &Sink) -> Option<TenantKey> {
+        match &self.tenant_keys {
+            TenantKeys::Everywhere(key) => Some(key.clone()),
+            TenantKeys::Nowhere => None,
+            TenantKeys::WhereTenantsAre => {
+                let has_tenants = |name: &Name| self.multi_tenant.contains(name);
+                labels::sources_of(self, &sink.inputs)
+                    .any(has_tenants)
+                    .then(TenantKey::default)
+            }
+        }
+    }
+
+    /// The member that names the tenant wherever a source's alerts go, which it may not send.
+    #[must_use]
+    pub fn tenant_key_from(&self, source: &Name) -> Option<TenantKey> {
+        let sinks = self.sinks.values();
+        let mut its =
+            sinks.filter(|sink| labels::sources_of(self, &sink.inputs).any(|name| name == source));
+        its.find_map(|sink| self.tenant_key_of(sink))
+    }
+
+    /// The member that names the tenant in what a transform gets, of whichever sink.
+    #[must_use]
+    pub fn tenant_key_through(&self, transform: &Transform) -> Option<TenantKey> {
+        labels::sources_of(self, &transform.inputs).find_map(|source| self.tenant_key_from(source))
     }
 
     /// Every file that says what is polled, how and where it goes, beside the
@@ -200,7 +241,8 @@ impl fmt::Display for Kind {
 }
 
 /// The settings outside the sections.
-const DATA_DIR: &str = "data_dir";
+pub(super) const DATA_DIR: &str = "data_dir";
+pub(super) const REQUIRE_MOUNT: &str = "require_mount";
 const MIN_FREE: &str = "min_free";
 const MAX_CONCURRENCY: &str = "max_concurrency";
 const MAX_IN_FLIGHT: &str = "max_in_flight";
@@ -223,7 +265,7 @@ const DEFAULT_IN_FLIGHT: u64 = 256 << 20;
 #[serde(deny_unknown_fields)]
 struct RawLogSchema {
     #[serde(default)]
-    tenant_key: TenantKey,
+    tenant_key: TenantKeys,
 }
 
 /// Where metrics are.
@@ -241,6 +283,7 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
     let mut config = Config::default();
     let own = [
         DATA_DIR,
+        REQUIRE_MOUNT,
         MIN_FREE,
         MAX_CONCURRENCY,
         MAX_IN_FLIGHT,
@@ -264,6 +307,16 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
             {
                 report.error(&path, "is empty; set it or remove it");
             }
+        } else if key == REQUIRE_MOUNT {
+            config.require_mount =
+                decode::<Option<PathBuf>>(&entry.node, &path, &[], report).flatten();
+            if config
+                .require_mount
+                .as_ref()
+                .is_some_and(|path| !path.is_absolute())
+            {
+                report.error(&path, "must be an absolute path, that of the mount point");
+            }
         } else if key == MIN_FREE {
             config.min_free = decode(&entry.node, &path, &[], report);
         } else if key == MAX_CONCURRENCY {
@@ -275,7 +328,7 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
             config.max_in_flight = decode(&entry.node, &path, &[], report);
         } else if key == LOG_SCHEMA {
             let schema: Option<RawLogSchema> = decode(&entry.node, &path, &[], report);
-            config.tenant_key = schema.unwrap_or_default().tenant_key;
+            config.tenant_keys = schema.unwrap_or_default().tenant_key;
         } else if key == METRICS {
             config.metrics =
                 decode::<RawMetrics>(&entry.node, &path, &[], report).map(|raw| raw.listen.0);
@@ -289,8 +342,12 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         }
     }
     section(Kind::Source, root, report, |name, node, report| {
-        let tenants = read_tenants(name, node, env, &mut config.tenant_files, report);
-        config.sources.extend(named(name, tenants));
+        let found = merge::read(name, node, env, report);
+        config.tenant_files.extend(found.file.iter().cloned());
+        if found.file.is_some() {
+            config.multi_tenant.extend(name.parse::<Name>());
+        }
+        config.sources.extend(named(name, found.sources));
     });
     section(Kind::Transform, root, report, |name, node, report| {
         if let Some(transform) = read_transform(name, node, report) {
@@ -359,77 +416,6 @@ fn read_secrets(
         }
     }
     found
-}
-
-/// Reads a source for each of its tenants.
-fn read_tenants(
-    name: &str,
-    node: &Node,
-    env: &Env<'_>,
-    files: &mut Vec<PathBuf>,
-    report: &mut Report<'_>,
-) -> Vec<Arc<Source>> {
-    let path = Kind::Source.path().key(name);
-    let mut problems = Vec::new();
-    let file = match &node.value {
-        Value::Table(table) => {
-            tenants::path_of(table, &path, env, &mut problems).map(|file| (table, file))
-        }
-        _ => None,
-    };
-    if !problems.is_empty() {
-        report.extend(problems);
-        return Vec::new();
-    }
-    let Some((table, file)) = file else {
-        return read_source(name, node, report)
-            .into_iter()
-            .map(Arc::new)
-            .collect();
-    };
-    files.push(file.clone());
-    let entries = match tenants::read(&file) {
-        Ok(entries) => entries,
-        Err(ConfigError::Invalid(problems)) => {
-            report.extend(problems.0);
-            return Vec::new();
-        }
-        Err(error) => {
-            report.error(&path.key(tenants::KEY), error.to_string());
-            return Vec::new();
-        }
-    };
-    let mut sources: Vec<Arc<Source>> = Vec::new();
-    let mut met: HashMap<(String, Api), At> = HashMap::new();
-    for mut entry in entries {
-        let mut problems = Vec::new();
-        entry.interpolate(&path, env, &mut problems);
-        report.extend(problems);
-        let (label, at) = (entry.name.clone(), entry.at.clone());
-        let merged = Node {
-            at: at.clone(),
-            value: Value::Table(entry.over(table)),
-        };
-        // What is wrong is told where it stands: in the entry or in the source.
-        let root = Table::nested(&[Kind::Source.section(), name], &at, merged);
-        let Some(node) = root.find(&[Kind::Source.section(), name]) else {
-            continue;
-        };
-        let mut own = Report::new(&root, at.clone());
-        let source = read_source(name, node, &mut own);
-        report.extend(own.into_problems());
-        let Some(mut source) = source else { continue };
-        source.tenant = label;
-        let key = (source.tenant_id.to_string(), source.api);
-        if let Some(other) = met.insert(key, at.clone()) {
-            let words = format!(
-                "is the tenant of {other} once more: the same tenant_id and api; remove one"
-            );
-            report.extend([Problem::new(at, path.key("tenant_id").to_string(), words)]);
-        }
-        sources.push(Arc::new(source));
-    }
-    sources
 }
 
 /// Reads one source, its name included.

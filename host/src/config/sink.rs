@@ -115,6 +115,9 @@ struct RawFile {
     path: PathBuf,
     mode: Option<Mode>,
     #[serde(default)]
+    follow_symlinks: bool,
+    require_mount: Option<PathBuf>,
+    #[serde(default)]
     rotate: RawRotate,
     #[serde(default)]
     buffer: RawBuffer,
@@ -186,11 +189,20 @@ pub(super) fn read(
         if let Err(message) = crate::sinks::check_template(&raw.path) {
             report.error(&path.key("path"), message);
         }
+        if raw
+            .require_mount
+            .as_ref()
+            .is_some_and(|mount| mount.as_os_str().is_empty())
+        {
+            let message = "is empty; write the folder on which a disk must be mounted";
+            report.error(&path.key("require_mount"), message);
+        }
         let settings = Settings {
             path: raw.path,
-            makes_folders: false,
             mode: raw.mode.map_or(DEFAULT_MODE, |mode| mode.0),
             rotate: rotate(&raw.rotate, &path.key("rotate"), report),
+            follow_symlinks: raw.follow_symlinks,
+            require_mount: raw.require_mount,
         };
         let target = Target::File(settings);
         (raw.inputs, target, raw.encoding, raw.limits, raw.buffer)

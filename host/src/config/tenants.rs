@@ -1,26 +1,33 @@
 //! Tenants: one source, and for each tenant what it has of its own.
 //!
-//! `tenants = "PATH"` names a file with an entry for each tenant, or a folder with a
+//! `tenants = "PATH"`, or `tenants = { path = "PATH", may_override = […] }`, names a file with an entry for each tenant, or a folder with a
 //! file for each. An entry is laid over the source's settings, and what comes of it is a
 //! source of its own that shares the name. In TOML, YAML and JSON an entry is a table
 //! under the tenant's name; in CSV it is a row whose other columns are settings, written
 //! with dots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::at::At;
 use super::error::{ConfigError, Problem};
 use super::interpolate::{self, Env};
+use super::may_override::MayOverride;
 use super::names::{Name, TenantId};
 use super::parse::{self, Format};
 use super::path::KeyPath;
+use super::paths;
 use super::report::invalid;
-use super::suggest::nearest;
+use super::suggest::{instead, nearest};
 use super::tree::{Node, Table, Text, Value};
+use crate::files;
 
 /// The setting that names the file or folder.
 pub(super) const KEY: &str = "tenants";
+
+/// What it holds when it is a table.
+const PATH: &str = "path";
+const MAY_OVERRIDE: &str = "may_override";
 
 /// The column of a CSV file that holds the tenant's name.
 const NAME_COLUMN: &str = "tenant";
@@ -44,24 +51,29 @@ pub(super) fn rivals(key: &str) -> impl Iterator<Item = &'static str> {
     of_key.flat_map(|(_, others)| others.iter().copied())
 }
 
+/// `tenants`: a path, or a table with one.
+pub(super) struct Setting {
+    /// The file or folder.
+    pub(super) path: PathBuf,
+    /// What entries may say beside what is their own.
+    pub(super) may: MayOverride,
+}
+
+impl Setting {
+    pub(super) fn is_csv(&self) -> bool {
+        is_csv(&self.path)
+    }
+}
+
 /// One tenant's entry.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) at: At,
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl Entry {
-    /// Replaces variables in it.
-    pub(super) fn interpolate(
-        &mut self,
-        path: &KeyPath,
-        env: &Env<'_>,
-        problems: &mut Vec<Problem>,
-    ) {
-        interpolate::table(&mut self.table, path, env, problems);
-    }
-
     /// The source's settings with this tenant's over them.
     pub(super) fn over(self, source: &Table) -> Table {
         let own: Vec<String> = self.table.keys().map(str::to_owned).collect();
@@ -78,18 +90,58 @@ impl Entry {
 }
 
 /// Where a source's tenants are; none for a source of one tenant.
-pub(super) fn path_of(
+pub(super) fn setting_of(
     source: &Table,
     path: &KeyPath,
     env: &Env<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<PathBuf> {
+) -> Option<Setting> {
     let mut node = source.get(KEY)?.node.clone();
     let path = path.key(KEY);
     // What was put in once is not looked at again.
-    if !matches!(&node.value, Value::String(text) if text.interpolated) {
+    if !is_interpolated(&node) {
         interpolate::node(&mut node, &path, env, problems);
     }
+    if let Value::Table(table) = &mut node.value {
+        let keys = [PATH, MAY_OVERRIDE];
+        for (key, entry) in table.iter().filter(|(key, _)| !keys.contains(key)) {
+            let words = format!("is not a setting; {}", instead(key, &keys));
+            problems.push(Problem::new(
+                entry.at.clone(),
+                path.key(key).to_string(),
+                words,
+            ));
+        }
+        let may = table.get(MAY_OVERRIDE).map(|entry| &entry.node);
+        let may = may.map(|may| MayOverride::read(may, &path.key(MAY_OVERRIDE), problems));
+        let Some(entry) = table.get_mut(PATH) else {
+            let words = "is missing; add it: a file or a folder";
+            problems.push(Problem::new(node.at, path.key(PATH).to_string(), words));
+            return None;
+        };
+        let found = path_of(&mut entry.node, &path.key(PATH), problems)?;
+        return Some(Setting {
+            path: found,
+            may: may.unwrap_or_default(),
+        });
+    }
+    let found = path_of(&mut node, &path, problems)?;
+    Some(Setting {
+        path: found,
+        may: MayOverride::default(),
+    })
+}
+
+fn is_interpolated(node: &Node) -> bool {
+    let is_text = |node: &Node| matches!(&node.value, Value::String(text) if text.interpolated);
+    match &node.value {
+        Value::Table(table) => table.get(PATH).is_some_and(|entry| is_text(&entry.node)),
+        _ => is_text(node),
+    }
+}
+
+fn path_of(node: &mut Node, path: &KeyPath, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+    paths::rebase(node);
     let words = match &node.value {
         Value::Null => return None,
         Value::String(text) if !text.text.is_empty() => {
@@ -101,13 +153,20 @@ pub(super) fn path_of(
             other.kind()
         ),
     };
-    problems.push(Problem::new(node.at, path.to_string(), words));
+    problems.push(Problem::new(node.at.clone(), path.to_string(), words));
     None
 }
 
 /// Reads every entry, in the file's order, or a folder's by name.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
-    let entries = if path.is_dir() {
+    let named = path.to_owned();
+    let about = files::run(path, move || std::fs::metadata(named));
+    let told = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let about = about.and_then(|about| about).map_err(told)?;
+    let entries = if about.is_dir() {
         folder(path)?
     } else if is_csv(path) {
         csv(path)?
@@ -119,6 +178,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
             .collect::<Result<_, _>>()
             .map_err(|problem| invalid(vec![problem]))?
     };
+    if entries.is_empty() {
+        let words = if about.is_dir() {
+            "holds no file of a tenant; add one, named NAME.toml, NAME.yaml or NAME.json"
+        } else {
+            "holds no tenant; add one"
+        };
+        return Err(invalid(vec![Problem::new(At::file(path), "", words)]));
+    }
     let mut problems = Vec::new();
     for entry in &entries {
         if entry.name.parse::<Name>().is_err() && entry.name.parse::<TenantId>().is_err() {
@@ -194,8 +261,11 @@ fn folder(path: &Path) -> Result<Vec<Entry>, ConfigError> {
         source,
     };
     let mut files = Vec::new();
-    for file in std::fs::read_dir(path).map_err(told)? {
-        let file = file.map_err(told)?.path();
+    let listed = path.to_owned();
+    let list = move || std::fs::read_dir(listed)?.collect::<Result<Vec<_>, _>>();
+    let all = files::run(path, list);
+    for file in all.and_then(|all| all).map_err(told)? {
+        let file = file.path();
         let name = file.file_stem().and_then(|name| name.to_str());
         if let Some(name) = name
             && !name.starts_with('.')
@@ -228,44 +298,43 @@ fn is_csv(path: &Path) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
+/// Columns of a CSV file. A source has some fifty settings.
+const MAX_COLUMNS: usize = 1000;
+
 /// A row for each tenant. An empty cell sets nothing; text may stand for a number.
 fn csv(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     let text = parse::text(path)?;
     let start = At::file(path);
-    let wrong = |line: u64, words: String| {
-        let line = usize::try_from(line).unwrap_or(1);
+    let wrong = |line: usize, words: String| {
         invalid(vec![Problem::new(start.line_column(line, 1), "", words)])
     };
+    let mut lines = RowLines::new(&text);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
-    let of_csv = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        // The library's words would repeat nothing of the file.
-        wrong(line, format!("is not CSV: {error}"))
-    };
-    let header = reader.headers().map_err(of_csv)?.clone();
+    let header = reader.headers();
+    let header = header.map_err(|error| wrong(1, of_csv(&error)))?.clone();
+    let columns = columns(&header).map_err(|words| wrong(1, words))?;
     let Some(name_at) = header.iter().position(|column| column == NAME_COLUMN) else {
         let words = format!("there is no column {NAME_COLUMN}, which names each tenant; add it");
         return Err(wrong(1, words));
     };
     let mut entries = Vec::new();
-    let mut met: HashMap<String, u64> = HashMap::new();
+    let mut met: HashMap<String, usize> = HashMap::new();
     for row in reader.records() {
-        let row = row.map_err(of_csv)?;
-        let line = row.position().map_or(1, csv::Position::line);
-        let at = start.line_column(usize::try_from(line).unwrap_or(1), 1);
+        let row = row.map_err(|error| wrong(lines.of(error.position()), of_csv(&error)))?;
+        let line = lines.of(row.position());
+        let at = start.line_column(line, 1);
         let mut table = Table::default();
-        for (column, cell) in header.iter().zip(&row) {
-            if column == NAME_COLUMN || cell.is_empty() {
+        for (keys, cell) in columns.iter().zip(&row) {
+            if keys.as_slice() == [NAME_COLUMN] || cell.is_empty() {
                 continue;
             }
-            let keys: Vec<&str> = column.split('.').collect();
             let leaf = Node {
                 at: at.clone(),
                 value: Value::String(Text::written_out(cell)),
             };
-            table.merge(Table::nested(&keys, &at, leaf));
+            table.merge(Table::nested(keys, &at, leaf));
         }
         let name = row.get(name_at).unwrap_or_default().to_owned();
         if let Some(other) = met.insert(name.clone(), line) {
@@ -275,4 +344,80 @@ fn csv(path: &Path) -> Result<Vec<Entry>, ConfigError> {
         entries.push(Entry { name, at, table });
     }
     Ok(entries)
+}
+
+/// The keys of each column, whose depth is bounded: tables are built, merged and dropped by
+/// recursion.
+fn columns(header: &csv::StringRecord) -> Result<Vec<Vec<&str>>, String> {
+    if header.len() > MAX_COLUMNS {
+        return Err(format!("has more than {MAX_COLUMNS} columns; remove some"));
+    }
+    let mut met = HashSet::new();
+    let mut columns = Vec::new();
+    for (index, column) in header.iter().enumerate() {
+        let index = index + 1;
+        // A bounded look: a name may have as many dots as the file has bytes.
+        let keys: Vec<&str> = column.split('.').take(parse::MAX_DEPTH + 1).collect();
+        if keys.len() > parse::MAX_DEPTH {
+            let most = parse::MAX_DEPTH;
+            return Err(format!(
+                "the name of column {index} has more than {most} parts; write a setting's name"
+            ));
+        }
+        if keys.iter().any(|key| key.is_empty()) {
+            return Err(format!(
+                "the name of column {index} has an empty part; write a setting's name"
+            ));
+        }
+        if !met.insert(column) {
+            return Err(format!(
+                "column {index} has the name of another; remove one"
+            ));
+        }
+        columns.push(keys);
+    }
+    Ok(columns)
+}
+
+/// The library's words would repeat its own count of lines, and nothing of the file.
+fn of_csv(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!(
+            "has {len} cells where the header has {expected_len}; write one for each column"
+        ),
+        csv::ErrorKind::Utf8 { .. } => "is not UTF-8 text".to_owned(),
+        _ => "is not CSV".to_owned(),
+    }
+}
+
+/// The lines of rows, which are asked for in their order. The library counts a line end of
+/// two bytes to the row that follows it.
+struct RowLines<'t> {
+    text: &'t [u8],
+    byte: usize,
+    line: usize,
+}
+
+impl<'t> RowLines<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            byte: 0,
+            line: 1,
+        }
+    }
+
+    fn of(&mut self, position: Option<&csv::Position>) -> usize {
+        let begins = position.map_or(0, csv::Position::byte);
+        let begins = usize::try_from(begins).unwrap_or(usize::MAX);
+        let rest = self.text.get(begins..).unwrap_or_default();
+        let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let begins = begins.saturating_add(ends.count());
+        let passed = self.text.get(self.byte..begins).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.byte = begins.max(self.byte);
+        self.line
+    }
 }

@@ -1,7 +1,9 @@
 //! A bound in time as people give one: an instant, or how long before now.
 //!
-//! Both spellings are ISO 8601, so the two cannot be confused: a duration begins with
-//! `P`. Years and months are refused, because how long one is depends on when.
+//! An instant is RFC 3339, or what the service writes, which has no zone and may have a
+//! space for the `T`. A duration is ISO 8601 (`PT10M`) or as in Vector's configuration
+//! (`10m`, `1h30m`, `2d`). Years and months are refused, because how long one is depends on
+//! when.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use ixdtf::parsers::IsoDurationParser;
 use ixdtf::records::{DurationParseRecord, Fraction, Sign, TimeDurationRecord};
 
 use super::values::{InvalidValue, deserialize_from_text};
+use watchbell_detection::Timestamp;
 
 /// The longest way back, in days: longer than any service keeps a detection, and far
 /// from where instants end.
@@ -53,20 +56,80 @@ impl TimeBound {
 
 deserialize_from_text!(TimeBound);
 
+/// A duration back from the service's own now, as its parameter `ago` has it.
+///
+/// ```
+/// use watchbell::config::Ago;
+/// let ago: Ago = "90m".parse().unwrap();
+/// assert_eq!(ago.to_string(), "PT1H30M");
+/// assert!("P15M".parse::<Ago>().is_err(), "fifteen months");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ago(TimeDelta);
+
+impl FromStr for Ago {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match Spelling::of(text) {
+            Some(span) => span.read(text).map(Self),
+            None => Err(InvalidValue::new(
+                "is not a duration; write one such as PT10M, PT2H or 10m",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Ago {
+    /// ISO 8601 in capitals, which is all that the service documents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, seconds) = (self.0.num_days(), self.0.num_seconds());
+        let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let nanos = self.0.subsec_nanos();
+        f.write_str("P")?;
+        if days > 0 {
+            write!(f, "{days}D")?;
+        }
+        let has_seconds = seconds > 0 || nanos > 0;
+        if hours > 0 || minutes > 0 || has_seconds || days == 0 {
+            f.write_str("T")?;
+        }
+        if hours > 0 {
+            write!(f, "{hours}H")?;
+        }
+        if minutes > 0 {
+            write!(f, "{minutes}M")?;
+        }
+        if nanos > 0 {
+            let fraction = format!("{nanos:09}");
+            write!(f, "{seconds}.{}S", fraction.trim_end_matches('0'))
+        } else if seconds > 0 || self.0.is_zero() {
+            write!(f, "{seconds}S")
+        } else {
+            Ok(())
+        }
+    }
+}
+
 impl FromStr for TimeBound {
     type Err = InvalidValue;
 
-    /// An RFC 3339 instant (without a zone: UTC; a date alone: its midnight), or an
-    /// ISO 8601 duration in weeks, days, hours, minutes and seconds.
+    /// An RFC 3339 instant (without a zone: UTC; a date alone: its midnight; with a space
+    /// for the `T`, too), a duration in weeks, days, hours, minutes and seconds, or `now`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        if text.starts_with(['P', '-', '+']) {
-            return duration(text).map(Self::Back);
+        if text == "now" {
+            return Ok(Self::Back(TimeDelta::zero()));
         }
-        let instant = DateTime::parse_from_rfc3339(text)
-            .map(|instant| instant.to_utc())
+        if let Some(span) = Spelling::of(text) {
+            return span.read(text).map(Self::Back);
+        }
+        let instant = text
+            .parse()
+            .map(|instant: Timestamp| DateTime::from_timestamp_nanos(instant.as_nanos()))
+            .or_else(|_| DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()))
             .or_else(|_| {
-                NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-                    .map(|time| time.and_utc())
+                let minute = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M");
+                minute.map(|time| time.and_utc())
             })
             .or_else(|_| {
                 NaiveDate::parse_from_str(text, "%Y-%m-%d")
@@ -79,7 +142,7 @@ impl FromStr for TimeBound {
             .map(Self::At)
             .ok_or_else(|| {
                 InvalidValue::new(
-                    "is not a time; write an instant such as 2026-03-01T12:00:00Z, or a duration back such as PT2H",
+                    "is not a time; write an instant such as 2026-03-01T12:00:00Z, or a duration back such as PT2H or 2h",
                 )
             })
     }
@@ -94,11 +157,109 @@ impl fmt::Display for TimeBound {
     }
 }
 
-/// An ISO 8601 duration of fixed length.
-fn duration(text: &str) -> Result<TimeDelta, InvalidValue> {
+/// How a duration is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// `PT10M`.
+    Iso,
+    /// `10m`.
+    Units,
+}
+
+impl Spelling {
+    /// None for a text that can be no duration: it may be an instant.
+    fn of(text: &str) -> Option<Self> {
+        if text.starts_with(['P', 'p', '-', '+']) {
+            return Some(Self::Iso);
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ' ' | '\u{b5}');
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        let starts = text.starts_with(|c: char| c.is_ascii_digit());
+        (starts && has_unit && text.chars().all(is_plain)).then_some(Self::Units)
+    }
+
+    fn read(self, text: &str) -> Result<TimeDelta, InvalidValue> {
+        let span = match self {
+            Self::Iso => iso(text)?,
+            Self::Units => units(text)?,
+        };
+        span.filter(|total| *total <= TimeDelta::days(MAX_DAYS))
+            .ok_or_else(|| InvalidValue::new("is more than a hundred years; write an instant"))
+    }
+}
+
+/// A duration as Vector's users write them: numbers with units, the larger first. None
+/// when it is too long for any clock.
+fn units(text: &str) -> Result<Option<TimeDelta>, InvalidValue> {
+    let invalid = || {
+        InvalidValue::new(
+            "is not a duration; write one such as 10m, 1h30m or 2d (ms, s, m, h, d, w), or PT10M",
+        )
+    };
+    let mut total = Some(TimeDelta::zero());
+    let mut least = i64::MAX;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_ascii_alphabetic());
+        let (number, unit) = rest
+            .split_at_checked(end.unwrap_or(rest.len()))
+            .ok_or_else(invalid)?;
+        let end = unit.find(|c: char| !c.is_ascii_alphabetic());
+        let (unit, after) = unit
+            .split_at_checked(end.unwrap_or(unit.len()))
+            .ok_or_else(invalid)?;
+        rest = after.trim_start();
+        let millis: i64 = match unit {
+            "ms" => 1,
+            "s" | "sec" | "secs" => 1000,
+            "m" | "min" | "mins" => 60_000,
+            "h" | "hr" | "hrs" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            "w" | "week" | "weeks" => 604_800_000,
+            _ => return Err(invalid()),
+        };
+        if millis >= least {
+            return Err(invalid());
+        }
+        least = millis;
+        let part = part(number.trim(), millis).ok_or_else(invalid)?;
+        total = total
+            .zip(part)
+            .and_then(|(sum, part)| sum.checked_add(&part));
+    }
+    Ok(total)
+}
+
+/// A decimal number of units of so many milliseconds. None for what is no number; within,
+/// none for what is too long.
+fn part(number: &str, millis: i64) -> Option<Option<TimeDelta>> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let scale = 10_i64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let nanos = i128::from(fraction.parse::<i64>().ok()?) * i128::from(millis) * 1_000_000
+        / i128::from(scale);
+    let whole = whole
+        .parse::<i64>()
+        .ok()
+        .and_then(|whole| whole.checked_mul(millis));
+    let whole = whole.and_then(TimeDelta::try_milliseconds);
+    let nanos = i64::try_from(nanos).ok().map(TimeDelta::nanoseconds);
+    Some(
+        whole
+            .zip(nanos)
+            .and_then(|(whole, nanos)| whole.checked_add(&nanos)),
+    )
+}
+
+/// An ISO 8601 duration of fixed length; its letters may be small. None when it is too long
+/// for any clock.
+fn iso(text: &str) -> Result<Option<TimeDelta>, InvalidValue> {
     let invalid =
         || InvalidValue::new("is not a duration; write one such as PT2H, PT10M or P1DT12H");
-    let record = IsoDurationParser::from_str(text)
+    let record = IsoDurationParser::from_str(&text.to_ascii_uppercase())
         .parse()
         .map_err(|_| invalid())?;
     if record.sign == Sign::Negative {
@@ -109,12 +270,10 @@ fn duration(text: &str) -> Result<TimeDelta, InvalidValue> {
     let date = record.date.unwrap_or_default();
     if date.years > 0 || date.months > 0 {
         return Err(InvalidValue::new(
-            "must not count years or months, whose length varies; write days",
+            "must not count years or months, whose length varies; write days (P30D), or minutes with a T (PT15M)",
         ));
     }
-    sum(&record)
-        .filter(|total| *total <= TimeDelta::days(MAX_DAYS))
-        .ok_or_else(|| InvalidValue::new("is more than a hundred years; write an instant"))
+    Ok(sum(&record))
 }
 
 fn sum(record: &DurationParseRecord) -> Option<TimeDelta> {
@@ -176,6 +335,20 @@ mod tests {
             ("PT1.5H", 5400.0),
             ("PT90M", 5400.0),
             ("PT0S", 0.0),
+            ("PT15m", 900.0),
+            ("pt2h", 7200.0),
+            ("p1dt30m", 88_200.0),
+            ("10m", 600.0),
+            ("1h", 3600.0),
+            ("2d", 172_800.0),
+            ("30s", 30.0),
+            ("500ms", 0.5),
+            ("1w", 604_800.0),
+            ("1h30m", 5400.0),
+            ("1d 12h", 129_600.0),
+            ("1.5h", 5400.0),
+            ("15min", 900.0),
+            ("0s", 0.0),
         ] {
             assert_eq!(seconds(text), Some(want), "{text}");
         }
@@ -198,6 +371,24 @@ mod tests {
             "PT99999999999999999999S",
             "P18446744073709551615D",
             "",
+            "P15M",
+            "P15m",
+            "1M",
+            "10M",
+            "1y",
+            "m",
+            "1hm",
+            "1m1h",
+            "1h1h",
+            "1.h",
+            ".5h",
+            "1,5h",
+            "1e3s",
+            "99999999999999999999h",
+            "9223372036854775807w",
+            "40000d",
+            "10m ago",
+            "-10m",
         ] {
             assert!(text.parse::<TimeBound>().is_err(), "{text}");
         }
@@ -211,6 +402,10 @@ mod tests {
             "2026-03-01T00:00:00.000",
             "2026-03-01",
             "2026-03-01T02:00:00+02:00",
+            "2026-03-01 00:00:00",
+            "2026-03-01 00:00:00.000",
+            "2026-03-01 00:00:00Z",
+            "2026-03-01T00:00",
         ] {
             assert_eq!(
                 text.parse::<TimeBound>().unwrap().to_string(),
@@ -218,12 +413,16 @@ mod tests {
                 "{text}"
             );
         }
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        assert_eq!("now".parse::<TimeBound>().unwrap().resolve(now), now);
         for text in [
             "2026-02-30",
             "2026-03-01T25:00:00Z",
             "0001-01-01T00:00:00Z",
             "9999-01-01",
-            "now",
+            "tomorrow",
+            "20260301",
+            "20260301T000000Z",
         ] {
             assert!(text.parse::<TimeBound>().is_err(), "{text}");
         }
@@ -238,10 +437,26 @@ mod tests {
             prop_assert_eq!(instant.to_string().parse::<TimeBound>().unwrap(), instant);
         }
 
+        /// In capitals and of fixed length, whatever it was given as.
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC*", parts in "P?[0-9.,TWDHMS:Z-]{0,24}") {
+        fn what_the_service_is_asked_is_iso_8601(
+            back in 0_i64..3_000_000_000,
+            nanos in prop_oneof![Just(0), 0_i64..1_000_000_000],
+            text in "([0-9]{1,3}(\\.[0-9])?w)?([0-9]{1,3}d)?([0-9]{1,5}h)?[0-9]{1,5}m",
+        ) {
+            let ago = Ago(TimeDelta::seconds(back) + TimeDelta::nanoseconds(nanos));
+            let sent = ago.to_string();
+            prop_assert_eq!(sent.parse::<Ago>().unwrap(), ago, "{}", sent);
+            prop_assert!(!sent.contains(|c: char| c.is_ascii_lowercase()), "{}", sent);
+            let ago = text.parse::<Ago>().unwrap();
+            prop_assert_eq!(ago.to_string().parse::<Ago>().unwrap(), ago);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC*", parts in "P?[0-9.,TWDHMS:Z-]{0,24}", units in "([0-9.]{1,24}(ms|s|m|h|d|w|y) ?){0,4}") {
             let _ = text.parse::<TimeBound>();
             let _ = parts.parse::<TimeBound>();
+            let _ = units.parse::<TimeBound>();
         }
     }
 }

@@ -61,6 +61,7 @@ impl Value {
         Self::String(Text {
             text: Zeroizing::new(text.to_owned()),
             interpolated: false,
+            based: false,
         })
     }
 
@@ -85,6 +86,8 @@ pub struct Text {
     /// Whether a part of it came from the environment, or all of it from a CSV file. Such
     /// text may stand where a number, a boolean or a list is wanted.
     pub(super) interpolated: bool,
+    /// Whether it is a path that was made relative to its file already.
+    pub(super) based: bool,
 }
 
 impl Text {
@@ -93,6 +96,7 @@ impl Text {
         Self {
             text: Zeroizing::new(text.to_owned()),
             interpolated: true,
+            based: false,
         }
     }
 }
@@ -224,6 +228,19 @@ impl Table {
         match &node.value {
             _ if rest.is_empty() => Some(node),
             Value::Table(below) => below.find(rest),
+            _ => None,
+        }
+    }
+
+    /// As [`Table::find`], to change it.
+    pub(super) fn find_mut(&mut self, path: &[&str]) -> Option<&mut Node> {
+        let (first, rest) = path.split_first()?;
+        let node = &mut self.get_mut(first)?.node;
+        if rest.is_empty() {
+            return Some(node);
+        }
+        match &mut node.value {
+            Value::Table(below) => below.find_mut(rest),
             _ => None,
         }
     }

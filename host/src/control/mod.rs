@@ -4,6 +4,7 @@
 //! Only one process may write a ledger. So an order goes over a socket in its folder to
 //! the one that runs; when none does, whoever orders takes the lock and does it.
 
+mod moved;
 mod operator;
 mod protocol;
 mod socket;

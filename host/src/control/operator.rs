@@ -1,22 +1,26 @@
 //! Does what is ordered.
 
+use super::moved::Moved;
 use super::{Order, Outcome, Reply};
-use crate::schedule::{Backfill, BackfillError, NoSuchFeed, Roster, blocking};
-use chrono::{DateTime, SecondsFormat};
+use crate::polling::{
+    Backfill, BackfillError, FeedRegistry, UnknownFeed, blocking, end_job, wait_for_delivery,
+};
+use chrono::DateTime;
 use std::sync::Arc;
+use std::time::Duration;
 use watchbell_ledger::{self as ledger, Ledger, QuarantineId, Time};
 
 /// Does what is ordered, with the feeds of this process.
 #[derive(Clone)]
 pub struct Operator {
     ledger: Arc<dyn Ledger>,
-    feeds: Roster,
+    feeds: FeedRegistry,
 }
 
 impl Operator {
     /// For these feeds.
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, feeds: Roster) -> Self {
+    pub fn new(ledger: Arc<dyn Ledger>, feeds: FeedRegistry) -> Self {
         Self { ledger, feeds }
     }
 
@@ -49,6 +53,40 @@ impl Operator {
         done.unwrap_or_else(|error| Outcome::Refused(error.to_string()))
     }
 
+    /// Ends an order once what it found is delivered, which sinks may take up to `patience`
+    /// for: whoever is told that a backfill is done need not give the same order again, and
+    /// until then the same order goes on where this one is.
+    pub async fn settle(&self, order: &Order, outcome: Outcome, patience: Duration) -> Outcome {
+        let Order::Backfill {
+            source,
+            tenant,
+            from,
+            to,
+            again,
+        } = order
+        else {
+            return outcome;
+        };
+        if !matches!(outcome, Outcome::Done(_)) {
+            return outcome;
+        }
+        let settled = async {
+            let feed = self.feeds.find(source, tenant.as_deref())?;
+            let waits = wait_for_delivery(&feed, patience).await?;
+            if waits == 0 && *again {
+                end_job(&feed, *from, *to).await?;
+            }
+            Ok::<u64, Refused>(waits)
+        };
+        match settled.await {
+            Ok(0) => outcome,
+            Ok(waits) => Outcome::Later(format!(
+                "{source}: all of it was read; {waits} detections wait for sinks and are kept; give the same order again, which reads nothing twice, until they are delivered"
+            )),
+            Err(error) => Outcome::Later(format!("{error}; what was read is kept, run it again")),
+        }
+    }
+
     async fn set_cursor(
         &self,
         source: &str,
@@ -60,31 +98,28 @@ impl Operator {
         // A window that is being read would move it on again.
         let mut epoch = feed.epoch.lock().await;
         let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
-        let keys = blocking(move || ledger.set_cursor(id, to, replay)).await?;
+        let (stood, covered, keys) = blocking(move || {
+            let (stood, covered) = (ledger.feed_progress(id)?, ledger.covered(id, "")?);
+            let keys = ledger.set_cursor(id, to, replay)?;
+            Ok::<_, ledger::Error>((stood, covered, keys))
+        })
+        .await?;
         *epoch += 1;
-        let reach = match keys {
-            Some(keys) => format!(
-                "what was delivered is known back to {}, and nothing below is asked for",
-                text(keys)
-            ),
-            None => "nothing was read before".to_owned(),
+        let moved = Moved {
+            source,
+            tenant,
+            was: stood.cursor,
+            is: to,
+            keys,
         };
-        let replayed = if replay {
-            "; what was read from there on comes again"
-        } else {
-            ""
-        };
-        Ok(Outcome::Done(format!(
-            "{source}: the cursor is {}; {reach}{replayed}",
-            text(to)
-        )))
+        Ok(Outcome::Done(moved.words(&covered, replay)))
     }
 
     async fn retry(&self, id: Option<i64>) -> Result<Outcome, Refused> {
         let ledger = Arc::clone(&self.ledger);
         let count = blocking(move || ledger.retry(id.map(QuarantineId))).await?;
         // What a sink could not take waits for it again.
-        self.feeds.tell_sinks();
+        self.feeds.notify_sinks();
         Ok(Outcome::Done(format!(
             "{count} will be tried again: what could not be read at the next poll, what a sink could not take at once"
         )))
@@ -152,7 +187,7 @@ impl Operator {
                 "{source}: {} detections read, {} go downstream",
                 done.read, done.delivered
             )),
-            Err(BackfillError::Pull {
+            Err(BackfillError::Poll {
                 error,
                 passes: true,
             }) => Outcome::Later(format!("{error}; what was read is kept, run it again")),
@@ -175,12 +210,8 @@ impl From<ledger::Error> for Refused {
     }
 }
 
-impl From<NoSuchFeed> for Refused {
-    fn from(error: NoSuchFeed) -> Self {
+impl From<UnknownFeed> for Refused {
+    fn from(error: UnknownFeed) -> Self {
         Self(error.to_string())
     }
-}
-
-fn text(time: Time) -> String {
-    DateTime::from_timestamp_nanos(time).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

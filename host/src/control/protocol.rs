@@ -1,8 +1,11 @@
 //! What goes over the socket: one order as a line of JSON, replies as lines until the
 //! outcome.
 
-use crate::schedule::Progress;
+use super::moved::text;
+use crate::polling::Progress;
+use crate::telemetry::printable;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use watchbell_ledger::Time;
 
 /// What is to be done.
@@ -52,6 +55,61 @@ pub enum Order {
         /// What was read before comes again.
         again: bool,
     },
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |tenant: &Option<String>| match tenant {
+            Some(tenant) => format!(" tenant {}", printable(tenant)),
+            None => String::new(),
+        };
+        match self {
+            Self::SetCursor {
+                source,
+                tenant,
+                to,
+                replay,
+            } => {
+                let (source, replay) = (
+                    printable(source),
+                    if *replay { ", with replay" } else { "" },
+                );
+                write!(
+                    f,
+                    "set the cursor of {source}{} to {}{replay}",
+                    of(tenant),
+                    text(*to)
+                )
+            }
+            Self::Retry { id: Some(id) } => write!(f, "retry {id} of the quarantine"),
+            Self::Retry { id: None } => f.write_str("retry all of the quarantine"),
+            Self::Drop { id } => write!(f, "drop {id} of the quarantine"),
+            Self::Forget { source, tenant } => {
+                write!(
+                    f,
+                    "forget tenant {} of {}",
+                    printable(tenant),
+                    printable(source)
+                )
+            }
+            Self::Backfill {
+                source,
+                tenant,
+                from,
+                to,
+                again,
+            } => {
+                let (source, again) = (printable(source), if *again { ", again" } else { "" });
+                write!(
+                    f,
+                    "backfill {source}{} from {} to {}{again}",
+                    of(tenant),
+                    text(*from),
+                    text(*to)
+                )
+            }
+        }
+    }
 }
 
 /// What is told while an order is done.

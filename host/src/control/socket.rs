@@ -1,9 +1,11 @@
 //! The socket in the ledger's folder, which is its owner's alone.
 
 use super::{Operator, Order, Outcome, Reply};
+use crate::telemetry::Accepting;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -11,6 +13,15 @@ use tokio::task::JoinSet;
 
 /// Bytes of an order: each is some names and numbers.
 const MOST: u64 = 64 << 10;
+
+/// Connections at one time: orders under way, and those that are about to give one.
+const AT_ONCE: usize = 16;
+
+/// How long it may take to give an order, and to take a reply.
+const ORDER_WITHIN: Duration = Duration::from_secs(5);
+const REPLY_WITHIN: Duration = Duration::from_secs(30);
+/// How long whoever ordered waits for the sinks.
+const DELIVERY: Duration = Duration::from_secs(60);
 
 fn path(folder: &Path) -> PathBuf {
     folder.join("control.sock")
@@ -41,22 +52,34 @@ impl Server {
 
     /// Has orders done until it is dropped. One whose sender goes away is stopped.
     pub async fn serve(self, operator: Operator) {
+        let mut accepting = Accepting::new("control.sock");
         let mut talks = JoinSet::new();
         loop {
-            tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let operator = operator.clone();
-                        talks.spawn(async move {
-                            if let Err(error) = talk(stream, &operator).await {
-                                tracing::debug!(%error, "an order's sender went away");
-                            }
-                        });
-                    }
-                    Err(error) => tracing::warn!(%error, "orders cannot be taken"),
-                },
-                Some(_) = talks.join_next() => {}
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = talks.join_next() => continue,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    accepting.failed(&error).await;
+                    continue;
+                }
+            };
+            accepting.accepted();
+            if talks.len() >= AT_ONCE {
+                let words =
+                    format!("{AT_ONCE} orders are under way; give it again when some are done");
+                // The buffer of a socket that is new has room for it.
+                let _ = tell_now(&stream, &Reply::Ended(Outcome::Later(words)));
+                continue;
             }
+            let operator = operator.clone();
+            talks.spawn(async move {
+                if let Err(error) = talk(stream, &operator).await {
+                    tracing::debug!(%error, "an order's sender went away");
+                }
+            });
         }
     }
 }
@@ -71,7 +94,8 @@ async fn talk(stream: UnixStream, operator: &Operator) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
     let mut line = String::new();
-    (&mut reader).take(MOST).read_line(&mut line).await?;
+    let mut order = (&mut reader).take(MOST);
+    tokio::time::timeout(ORDER_WITHIN, order.read_line(&mut line)).await??;
     let order: Order = match serde_json::from_str(&line) {
         Ok(order) => order,
         Err(error) => {
@@ -79,11 +103,15 @@ async fn talk(stream: UnixStream, operator: &Operator) -> io::Result<()> {
             return tell(&mut write, &Reply::Ended(outcome)).await;
         }
     };
-    tracing::info!(?order, "ordered");
+    tracing::info!("order received: {order}");
     let (replies, mut told) = mpsc::unbounded_channel();
-    let performing = operator.perform(order, move |reply| {
-        let _ = replies.send(reply);
-    });
+    let performing = async {
+        let tell = move |reply| {
+            let _ = replies.send(reply);
+        };
+        let outcome = operator.perform(order.clone(), tell).await;
+        operator.settle(&order, outcome, DELIVERY).await
+    };
     tokio::pin!(performing);
     let mut rest = [0; 1];
     loop {
@@ -104,7 +132,14 @@ async fn talk(stream: UnixStream, operator: &Operator) -> io::Result<()> {
 async fn tell(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    write.write_all(&line).await
+    tokio::time::timeout(REPLY_WITHIN, write.write_all(&line)).await?
+}
+
+/// As [`tell`], as far as it can be written at once.
+fn tell_now(stream: &UnixStream, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    stream.try_write(&line).map(|_| ())
 }
 
 /// Sends an order to whoever runs on `folder`; none when nobody does.

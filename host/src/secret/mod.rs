@@ -11,6 +11,9 @@
 
 mod backend;
 mod credential;
+mod leftover;
+mod program;
+mod redact;
 mod reference;
 mod sealed;
 mod store;
@@ -18,6 +21,7 @@ mod wiped;
 
 pub use backend::SecretSettings;
 pub use credential::{Consent, Credential};
+pub(crate) use redact::Redactor;
 pub use reference::SecretRef;
 pub(crate) use reference::is_unresolved;
 pub use sealed::SealError;
@@ -25,10 +29,11 @@ pub use store::{SecretError, Secrets};
 pub(crate) use wiped::{read_all, read_all_async};
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::files;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -36,7 +41,10 @@ use zeroize::Zeroizing;
 /// secrets have about 40, its tokens a few thousand.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 
-/// A secret value: zeroed on drop, printed as `***`.
+/// One more, which tells that there are too many.
+const READ_BYTES: u64 = MAX_SECRET_BYTES as u64 + 1;
+
+/// A secret value: zeroed when its last clone is dropped, printed as `***`.
 ///
 /// ```
 /// let secret = watchbell::Secret::new("hunter2".to_owned());
@@ -44,13 +52,13 @@ pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// assert_eq!(secret.expose(), "hunter2");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Takes the value over; no copy of it stays behind.
     #[must_use]
     pub fn new(value: String) -> Self {
-        Self(Zeroizing::new(value))
+        Self(Arc::new(Zeroizing::new(value)))
     }
 
     /// The value itself, for the request that needs it and for nothing else.
@@ -63,19 +71,26 @@ impl Secret {
     /// since editors and `echo` add one.
     ///
     /// # Errors
-    /// When the file cannot be read, is empty, is longer than [`MAX_SECRET_BYTES`],
-    /// or holds something other than text.
+    /// When the file is no regular file, cannot be read or does not answer in time, is
+    /// empty, is longer than [`MAX_SECRET_BYTES`], or holds something other than text.
     pub fn read(path: &Path) -> Result<Self, SecretFileError> {
+        Self::of_bytes(path, files::read(path, READ_BYTES))
+    }
+
+    /// As [`Secret::read`], without a thread that waits.
+    pub(crate) async fn read_async(path: &Path) -> Result<Self, SecretFileError> {
+        Self::of_bytes(path, files::read_async(path, READ_BYTES).await)
+    }
+
+    fn of_bytes(
+        path: &Path,
+        bytes: io::Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Self, SecretFileError> {
         let fail = |reason| SecretFileError {
             path: path.to_owned(),
             reason,
         };
-        // Room for all of it at once: growing would leave copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 1));
-        let limit = u64::try_from(MAX_SECRET_BYTES + 1).unwrap_or(u64::MAX);
-        File::open(path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-            .map_err(|error| fail(error.to_string()))?;
+        let bytes = bytes.map_err(|error| fail(error.to_string()))?;
         if bytes.len() > MAX_SECRET_BYTES {
             return Err(fail(format!("is longer than {MAX_SECRET_BYTES} bytes")));
         }
@@ -115,7 +130,7 @@ impl fmt::Display for Secret {
 
 /// A file that should hold a secret and does not. Never says what it holds.
 #[derive(Debug, thiserror::Error)]
-#[error("secret file {}: {reason}", path.display())]
+#[error("secret file {}: {reason}", crate::telemetry::printable(&path.to_string_lossy()))]
 #[non_exhaustive]
 pub struct SecretFileError {
     /// The file.

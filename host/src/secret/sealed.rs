@@ -5,13 +5,13 @@
 //! XChaCha20-Poly1305 under a key that is elsewhere: in a secret backend. Whose it is is
 //! sealed with it, so that one tenant's file is of no use in another's place.
 
-use super::Secret;
+use super::{Secret, leftover};
 use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -53,6 +53,7 @@ pub(crate) fn open(path: &Path, key: &Secret, owner: &str) -> Result<Secret, Sea
     if about.mode() & 0o077 != 0 {
         return Err(fail("others may use it; chmod 600 it"));
     }
+    leftover::clean(path, MAGIC);
     if about.len() > LARGEST {
         return Err(fail("is too large to be a refresh token"));
     }
@@ -96,37 +97,9 @@ pub(crate) fn seal(
         .map_err(fail)?
         .encrypt(&nonce, payload)
         .map_err(|_| fail("cannot be sealed"))?;
-    let aside = beside(path);
-    let write = || {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)?;
-        for part in [MAGIC, nonce.as_slice(), &sealed] {
-            file.write_all(part)?;
-        }
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        // The name is on the disk when its folder is.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|error: io::Error| {
-        let _ = fs::remove_file(&aside);
-        fail(&error.to_string())
-    })
-}
-
-/// The name under which a file is made: of the whole name, so that `contoso.com` and
-/// `contoso.de` have one each.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    name.into()
+    leftover::clean(path, MAGIC);
+    let bytes = [MAGIC, nonce.as_slice(), &sealed].concat();
+    leftover::replace(path, &bytes).map_err(|error: io::Error| fail(&error.to_string()))
 }
 
 /// Any text serves as key that is long enough to be random.
@@ -173,14 +146,6 @@ mod tests {
             fs::write(&path, changed).unwrap();
             open(&path, &key("k"), "contoso/app").unwrap_err();
         }
-    }
-
-    #[test]
-    fn tenants_of_like_names_are_sealed_apart() {
-        let folder = Path::new("tokens");
-        let [one, other] = ["contoso.com", "contoso.de"].map(|name| beside(&folder.join(name)));
-        assert_ne!(one, other);
-        assert_eq!(one.parent(), Some(folder));
     }
 
     #[test]

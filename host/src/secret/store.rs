@@ -2,13 +2,15 @@
 
 use super::backend::{self, Found, SecretSettings};
 use super::{
-    Consent, Credential, SealError, Secret, SecretFileError, SecretRef, is_unresolved, sealed,
+    Consent, Credential, SealError, Secret, SecretFileError, SecretRef, is_unresolved, program,
+    sealed,
 };
+use crate::files;
 use crate::stamp::Stamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Keys that a program is asked for at one time.
 const AT_ONCE: usize = 1000;
@@ -137,7 +139,7 @@ impl Secrets {
         match credential {
             Credential::RefreshToken(consent) => {
                 let key = self.read(&consent.key, anew).await?;
-                sendable(sealed::open(&consent.file, &key, &consent.owner)?)
+                sendable(unseal(consent, key).await?)
             }
             one => self.read(one, anew).await,
         }
@@ -160,7 +162,7 @@ impl Secrets {
     async fn read(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
         let secret = match credential {
             Credential::ClientSecret(secret) => secret.clone(),
-            Credential::ClientSecretFile(path) => Secret::read(path)?,
+            Credential::ClientSecretFile(path) => Secret::read_async(path).await?,
             Credential::ClientSecretIn(reference) => self.fetch(reference, anew).await?,
             // A consent is not read from another.
             Credential::RefreshToken(_) => return Err(SecretError::Unresolved),
@@ -202,6 +204,40 @@ impl Secrets {
         Ok(())
     }
 
+    /// Whether what a credential means is there, without asking a program for it: it may ask
+    /// a service.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn look(&self, credential: &Credential) -> Result<(), SecretError> {
+        let mut in_program = false;
+        for part in credential.parts() {
+            let settings = match part {
+                Credential::ClientSecretIn(reference) => &self.backend(reference)?.settings,
+                part => {
+                    self.read(part, false).await?;
+                    continue;
+                }
+            };
+            match (settings, part) {
+                (SecretSettings::Exec { command, .. }, Credential::ClientSecretIn(reference)) => {
+                    in_program = true;
+                    program::find(command)
+                        .await
+                        .map_err(|reason| SecretError::Backend {
+                            reference: reference.clone(),
+                            reason,
+                        })?;
+                }
+                _ => drop(self.read(part, false).await?),
+            }
+        }
+        if matches!(credential, Credential::RefreshToken(_)) && !in_program {
+            self.of(credential, false).await?;
+        }
+        Ok(())
+    }
+
     fn backend(&self, reference: &SecretRef) -> Result<&Arc<Backend>, SecretError> {
         self.backends
             .get(&reference.backend)
@@ -215,11 +251,9 @@ impl Backend {
     async fn get(&self, key: &str, anew: bool) -> Found {
         match &self.settings {
             SecretSettings::Env => backend::in_env(key),
-            SecretSettings::Directory { path } => backend::in_folder(path, key),
+            SecretSettings::Directory { path } => backend::in_folder(path, key).await,
             SecretSettings::File { path } => self.in_file(path.clone(), key).await,
-            SecretSettings::Exec { command, timeout } => {
-                self.ask_program(command, *timeout, key, anew).await
-            }
+            SecretSettings::Exec { .. } => self.ask_program(key, anew).await,
         }
     }
 
@@ -228,20 +262,28 @@ impl Backend {
     }
 
     async fn in_file(&self, path: PathBuf, key: &str) -> Found {
-        let in_time = |held: &Held| {
-            let stamp = Stamp::of(&path);
+        let in_time = |stamp: Option<Stamp>| {
+            let held = self.held();
             (stamp.is_some() && held.stamp == stamp).then(|| held.in_file(key))
         };
-        if let Some(found) = in_time(&self.held()) {
+        if let Some(found) = in_time(files::stamp(&path).await) {
             return found;
         }
+        let waits_since = Instant::now();
         let _asking = self.asking.lock().await;
-        if let Some(found) = in_time(&self.held()) {
+        // Others met a file that does not answer meanwhile: that need not be met by each.
+        if let Some(words) = self.held().failure_since(waits_since) {
+            return Err(words);
+        }
+        let (stamp, at) = (files::stamp(&path).await, Instant::now());
+        if let Some(found) = in_time(stamp) {
             return found;
         }
-        let (stamp, at) = (Stamp::of(&path), Instant::now());
-        let read = tokio::task::spawn_blocking(move || backend::in_file(&path)).await;
-        let values = read.map_err(|error| error.to_string())??;
+        let read = backend::in_file(&path).await;
+        let fail = |words: &String| {
+            self.held().failed = Some((Instant::now(), words.clone()));
+        };
+        let values = read.inspect_err(fail)?;
         let fetched = |(key, value)| {
             (
                 key,
@@ -257,13 +299,15 @@ impl Backend {
         held.in_file(key)
     }
 
-    async fn ask_program(
-        &self,
-        command: &[String],
-        timeout: Duration,
-        key: &str,
-        anew: bool,
-    ) -> Found {
+    async fn ask_program(&self, key: &str, anew: bool) -> Found {
+        let SecretSettings::Exec {
+            command,
+            environment,
+            timeout,
+        } = &self.settings
+        else {
+            return Err("is not in a program".to_owned());
+        };
         if !anew && let Some(secret) = self.held().secret(key) {
             return Ok(secret);
         }
@@ -290,7 +334,7 @@ impl Backend {
             keys
         };
         let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let answer = backend::from_program(command, timeout, &asked).await;
+        let answer = program::ask(command, environment, *timeout, &asked).await;
         let (mut held, at) = (self.held(), Instant::now());
         let answer = answer.inspect_err(|words| held.failed = Some((at, words.clone())))?;
         let is_asked = |(name, _): &(String, Found)| keys.contains(name);
@@ -312,16 +356,42 @@ impl Held {
         self.values.get(key)?.found.clone().ok()
     }
 
+    /// Why asking failed as a whole after `since`.
+    fn failure_since(&self, since: Instant) -> Option<String> {
+        let failed = self.failed.as_ref().filter(|(at, _)| *at >= since);
+        failed.map(|(_, words)| words.clone())
+    }
+
     /// What came of asking for a key after `since`.
     fn since(&self, key: &str, since: Instant) -> Option<Found> {
-        let failed = self.failed.as_ref().filter(|(at, _)| *at >= since);
+        let failed = self.failure_since(since);
         let fetched = self.values.get(key).filter(|fetched| fetched.at >= since);
         match (fetched, failed) {
             (Some(fetched), _) => Some(fetched.found.clone()),
-            (None, Some((_, words))) => Some(Err(words.clone())),
+            (None, Some(words)) => Some(Err(words)),
             (None, None) => None,
         }
     }
+}
+
+/// Opens a consent's sealed file, on a thread that may hang.
+async fn unseal(consent: &Consent, key: Secret) -> Result<Secret, SealError> {
+    let Consent { file, owner, .. } = consent.clone();
+    let failed = |error: std::io::Error| SealError {
+        path: consent.file.clone(),
+        reason: error.to_string(),
+    };
+    let open = move || {
+        match files::open_regular(&file) {
+            // What is not there, `sealed` tells better.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SealError {
+                path: file,
+                reason: error.to_string(),
+            }),
+            _ => sealed::open(&file, &key, &owner),
+        }
+    };
+    files::wait_for(&consent.file, open).await.map_err(failed)?
 }
 
 /// Where the secrets of some credentials are, of those that are in a backend.
@@ -346,7 +416,9 @@ fn sendable(secret: Secret) -> Result<Secret, SecretError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::io::Write;
+    use std::time::Duration;
 
     fn secrets(settings: SecretSettings, keys: &[&str]) -> (Secrets, Vec<Credential>) {
         let named: Vec<Credential> = keys
@@ -379,6 +451,7 @@ mod tests {
     fn exec(script: &str, timeout: Duration) -> SecretSettings {
         SecretSettings::Exec {
             command: vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()],
+            environment: BTreeMap::new(),
             timeout,
         }
     }

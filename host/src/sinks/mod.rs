@@ -6,9 +6,11 @@ mod file;
 
 use console::Console;
 use file::File;
-pub use file::{Notice, Place, Rotate, Settings, check_template};
+pub(crate) use file::moved_from;
+pub use file::{Notice, Owner, Place, Rotate, Settings, check_template};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Encoded alerts, ready to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,9 +28,12 @@ pub struct Batch {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// Standard output is closed, or failed.
+    /// Standard output failed.
     #[error("stdout: {0}")]
     Console(std::io::Error),
+    /// Nobody reads standard output any more, and nobody will.
+    #[error("stdout is closed: nobody reads it any more")]
+    ConsoleClosed,
     /// The file cannot be opened or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -55,12 +60,24 @@ impl Sink {
         Self::Console(Console::default())
     }
 
-    /// A file, gone on with where `state` says that the last delivery ended. State that
-    /// another version wrote is none.
+    /// Whether standard output is a pipe that nobody reads any more.
     #[must_use]
-    pub fn file(settings: Settings, state: Option<&[u8]>) -> Self {
+    pub fn is_console_closed() -> bool {
+        Console::is_closed()
+    }
+
+    /// A file, gone on with where `state` says that the last delivery ended. State that
+    /// another version wrote is none. No two owners write to one file, nor two tenants of
+    /// one.
+    #[must_use]
+    pub fn file(
+        settings: Settings,
+        owner: Arc<Owner>,
+        tenant: Option<&str>,
+        state: Option<&[u8]>,
+    ) -> Self {
         let place = state.and_then(Place::read);
-        Self::File(Box::new(File::new(settings, place)))
+        Self::File(Box::new(File::new(settings, owner, tenant, place)))
     }
 
     /// Writes a batch, and returns once it is where it belongs: for a file, on disk.
@@ -76,10 +93,15 @@ impl Sink {
         record: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
     ) -> Result<Option<Vec<u8>>, SinkError> {
         match self {
-            Self::Console(console) => console
-                .deliver(batch)
-                .map(|()| None)
-                .map_err(SinkError::Console),
+            Self::Console(console) => {
+                console
+                    .deliver(batch)
+                    .map(|()| None)
+                    .map_err(|error| match error.kind() {
+                        io::ErrorKind::BrokenPipe => SinkError::ConsoleClosed,
+                        _ => SinkError::Console(error),
+                    })
+            }
             Self::File(file) => {
                 let state = |place: &Place| serde_json::to_vec(place).map_err(io::Error::other);
                 let delivered = file

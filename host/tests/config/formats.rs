@@ -48,7 +48,6 @@ fn word() -> impl Strategy<Value = String> {
 prop_compose! {
     fn source()(
         region in prop::sample::select(vec!["eu", "us", "uk", "gcc", "gcc-high", "dod"]),
-        graph in any::<bool>(),
         secret in "[!-#%-~]{1,30}",
         interval in 1u32..=86_400,
         limit in prop::option::of(1u32..),
@@ -60,7 +59,7 @@ prop_compose! {
         private in any::<bool>(),
     ) -> Value {
         let mut source = json!({
-            "type": "defender", "region": region, "api": if graph { "graph" } else { "siem" },
+            "type": "defender", "region": region, "api": "siem",
             "tenant_id": ID, "client_id": ID, "client_secret": secret,
             "scrape_interval_secs": interval, "since": since, "machine_groups": groups,
             "limits": {"max_response_bytes": bytes},

@@ -102,11 +102,11 @@ fn each_mistake_in_a_source_is_told_by_line_key_and_remedy() {
         ),
         (
             "since = \"P1M\"\n",
-            "w.toml:7: sources.contoso.since: must not count years or months, whose length varies; write days",
+            "w.toml:7: sources.contoso.since: must not count years or months, whose length varies; write days (P30D), or minutes with a T (PT15M)",
         ),
         (
             "since = \"yesterday\"\n",
-            "w.toml:7: sources.contoso.since: is not a time; write an instant such as 2026-03-01T12:00:00Z, or a duration back such as PT2H",
+            "w.toml:7: sources.contoso.since: is not a time; write an instant such as 2026-03-01T12:00:00Z, or a duration back such as PT2H or 2h",
         ),
         (
             "since = 2026-03-01T00:00:00Z\nuntil = 2026-02-01\n",
@@ -357,11 +357,40 @@ fn each_mistake_between_parts_is_told() {
 }
 
 #[test]
-fn a_part_that_leads_nowhere_is_a_warning_and_a_file_of_sources_alone_is_not() {
+fn a_source_that_leads_nowhere_is_refused_a_transform_is_a_warning_and_a_file_of_sources_alone_is_neither()
+ {
+    let sink = |input: &str| format!("[sinks.s]\ntype = \"console\"\ninputs = [\"{input}\"]\n");
+    let transform = "[transforms.t]\ntype = \"jq\"\ninputs = [\"contoso\"]\nfilter = \".\"\n";
     assert_eq!(
-        said("[transforms.t]\ntype = \"jq\"\ninputs = [\"contoso\"]\nfilter = \".\"\n"),
-        "w.toml:7: transforms.t: is the input of nothing; its alerts go nowhere"
+        said(&(transform.to_owned() + &sink("contoso"))),
+        "w.toml:7: transforms.t: leads to no sink; nothing comes of it"
     );
+    assert_eq!(said(transform), "");
+    let other = source().replace("contoso", "other");
+    let nowhere = "sources.contoso: leads to no sink, so nothing of it would be delivered";
+    assert!(said(&(other.clone() + &sink("other"))).contains(nowhere));
+    // By way of a transform that leads nowhere, too.
+    assert!(said(&(other + transform + &sink("other"))).contains(nowhere));
+}
+
+#[test]
+fn records_may_go_without_their_tenant_where_nothing_else_would_tell_them_apart() {
+    let key = "[log_schema]\ntenant_key = \"\"\n";
+    let sinks = "[sinks.s]\ntype = \"console\"\ninputs = [\"contoso\"]\n";
+    assert_eq!(said(&(sinks.to_owned() + key)), "");
+    let other = source()
+        .replace("contoso", "other")
+        .replace(ID, "99999999-2222-3333-4444-555555555555");
+    let both = sinks.replace("\"contoso\"", "\"contoso\", \"other\"");
+    let refused = said(&(other.clone() + &both + key));
+    assert!(
+        refused.contains(
+            "log_schema.tenant_key: is empty, and in sink s the records of several tenants meet"
+        ),
+        "{refused}"
+    );
+    let parted = both.replace("console", "file") + "path = \"{{ tenant }}.nd\"\n";
+    assert_eq!(said(&(other + &parted + key)), "");
 }
 
 #[test]

@@ -222,3 +222,49 @@ fn no_two_sinks_share_a_file_however_their_paths_are_written() {
     assert!(with("x/{{ tenant }}.nd", "x/east.nd").is_ok());
     assert!(with("x/{{ tenant }}.nd", "y/{{ tenant }}.nd").is_ok());
 }
+
+/// Once, the second tenant's batches cut the first one's lines off, and the other way round.
+#[test]
+fn no_two_tenants_of_a_sink_share_a_file() {
+    let files = Files::new();
+    files.write(
+        "a.csv",
+        &format!("tenant,tenant_id\nnorth,{ID}\nsouth,{OTHER}\n"),
+    );
+    let text = files.source("a", "a.csv") + &files.sink("one", "\"a\"", "x/{{ tenant }}/a.nd");
+    std::fs::create_dir_all(files.path("x/north")).unwrap();
+    assert!(files.load(&text).is_ok());
+    std::os::unix::fs::symlink("north", files.path("x/south")).unwrap();
+    let refused = files.load(&text).unwrap_err();
+    assert!(
+        refused.contains("sinks.one.path: gives the tenants north and south one file"),
+        "{refused}"
+    );
+}
+
+/// Once, `rotate.keep` of the one removed the other's file.
+#[test]
+fn no_tenant_has_a_file_that_is_called_as_anothers_old_one() {
+    let files = Files::new();
+    for (name, is_old) in [
+        ("acme.2026-05-01T12-00-00.000000Z", true),
+        ("acme.2026-05-01T12-00-00.00000Z", false),
+        ("globex.2026-05-01T12-00-00.000000Z", false),
+    ] {
+        files.write(
+            "a.csv",
+            &format!("tenant,tenant_id\nacme,{ID}\n{name},{OTHER}\n"),
+        );
+        let load =
+            |path| files.load(&(files.source("a", "a.csv") + &files.sink("one", "\"a\"", path)));
+        let bare = load("x/{{ tenant }}");
+        assert_eq!(bare.is_err(), is_old, "{name}");
+        if let Err(refused) = bare {
+            assert!(
+                refused.contains("sinks.one.path") && refused.contains(name),
+                "{refused}"
+            );
+        }
+        assert!(load("x/{{ tenant }}.nd").is_ok() && load("x/{{ tenant }}/a").is_ok());
+    }
+}

@@ -7,10 +7,11 @@
 //! one that kills before anything was read proves nothing. `WATCHBELL_KILLS=500` for the
 //! long run: that many of `run`, and a quarter more of `backfill`.
 
+mod beside;
 mod kills;
 
-use super::support::{Home, source, start, with_tenant};
-use kills::{files, kill_often};
+use super::support::{Home, source, start};
+use kills::{Met, files, kill_often};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
@@ -72,7 +73,7 @@ fn delivered(home: &Home, running: &Running) -> BTreeMap<u64, usize> {
     );
     let known: BTreeMap<String, u64> = catalog
         .detections(all)
-        .map(|one| (with_tenant(&one.json), one.index))
+        .map(|one| (one.json, one.index))
         .collect();
     let mut times = BTreeMap::new();
     for file in files(home) {
@@ -98,6 +99,11 @@ fn survives(bounds: Bounds, kills: usize) {
     let running = moody(bounds);
     let home = Home::with(&configuration(&running));
     let met = kill_often(&home, &["run", "-c", "watchbell.toml"], kills, &mut random);
+    complete_and_once(&home, &running, seed, &met);
+}
+
+/// Reads what is left: everything that was served or is visible is in the file, once.
+fn complete_and_once(home: &Home, running: &Running, seed: u64, met: &Met) {
     running.clear_faults();
     let visible_until = running.now();
     // A Date is cut to seconds, and the answer may be slow: so far behind the last poll
@@ -106,7 +112,7 @@ fn survives(bounds: Bounds, kills: usize) {
     let ran = super::support::run(&mut home.watchbell(["run", "-c", "watchbell.toml", "--once"]));
     assert_eq!(ran.code, Some(0), "{ran:?}");
 
-    let times = delivered(&home, &running);
+    let times = delivered(home, running);
     let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "seed {seed}: delivered twice: {twice:?}");
     let got: BTreeSet<u64> = times.into_keys().collect();
@@ -126,7 +132,7 @@ fn survives(bounds: Bounds, kills: usize) {
     println!(
         "{met}, {} detections, 0 lost, 0 twice, {} files",
         got.len(),
-        files(&home).len()
+        files(home).len()
     );
 }
 

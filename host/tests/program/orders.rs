@@ -2,11 +2,11 @@
 //! process that runs, and without one.
 
 use super::support::{
-    Home, Ran, Service, ids, lines_of, once_each, run, start, to_file, visible, wait_until,
+    Home, Ran, Service, ended, ids, lines_of, once_each, run, start, to_file, visible, wait_until,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use watchbell_simulator::{Config, Late, Running};
 
 /// Six hours of history that ended a minute ago.
@@ -145,6 +145,115 @@ fn a_backfill_goes_to_the_process_that_runs_and_survives_its_death() {
     once_each(&home.read("all.ndjson"), &visible(&running));
 }
 
+/// Each detection that is visible, that often.
+#[track_caller]
+fn each_so_often(home: &Home, running: &Running, often: usize) {
+    let mut times = BTreeMap::new();
+    for id in ids(&home.read("all.ndjson")) {
+        *times.entry(id).or_insert(0) += 1;
+    }
+    let all = visible(running);
+    let others: Vec<_> = times.iter().filter(|(_, times)| **times != often).collect();
+    assert!(others.is_empty(), "not {often} times: {others:?}");
+    assert_eq!(times.len(), all.len());
+}
+
+/// Once its job was forgotten when all was read, while sinks were still at work for up to a
+/// minute: killed there, the same command began at 0 % and delivered everything once more.
+#[test]
+fn a_backfill_again_that_is_killed_before_its_sinks_have_delivered_repeats_nothing() {
+    let running = start(ended());
+    let home = Home::with(&to_file(&running, "since = \"PT1H\"").replace("all.ndjson", "all/f"));
+    fs::create_dir(home.path("all")).unwrap();
+    home.run_once();
+    let written = home.read("all/f");
+    once_each(&written, &visible(&running));
+    // A file stands where the folder is to be, so nothing can be delivered.
+    fs::rename(home.path("all"), home.path("aside")).unwrap();
+    home.write("all", "");
+    let now = Utc::now();
+    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let (from, to) = (text(now - TimeDelta::hours(1)), text(now));
+    let again = [
+        "backfill", "--again", "--source", "contoso", "--from", &from, "--to", &to,
+    ];
+    let backfill = Service::start(home.watchbell(again).args(["-c", "watchbell.toml"]));
+    let all = visible(&running).len();
+    wait_until("all of it to be read", || {
+        home.state()["sinks"][0]["waiting"] == all
+    });
+    backfill.kill();
+    fs::remove_file(home.path("all")).unwrap();
+    fs::rename(home.path("aside"), home.path("all")).unwrap();
+    let ran = orders(&home, &again);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let written = home.read("all/f");
+    home.write("all.ndjson", &written);
+    each_so_often(&home, &running, 2);
+    // That was its end: the next one is another.
+    let ran = orders(&home, &again);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let written = home.read("all/f");
+    home.write("all.ndjson", &written);
+    each_so_often(&home, &running, 3);
+}
+
+/// The same where the process that runs does it, and that is killed.
+#[test]
+fn a_process_that_is_killed_before_it_has_delivered_a_backfill_again_repeats_nothing() {
+    let running = start(ended());
+    let home = Home::with(&to_file(&running, "since = \"PT1H\"").replace("all.ndjson", "all/f"));
+    fs::create_dir(home.path("all")).unwrap();
+    home.run_once();
+    fs::rename(home.path("all"), home.path("aside")).unwrap();
+    home.write("all", "");
+    let asked = running.stats().detection_requests;
+    let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
+    wait_until("polls", || running.stats().detection_requests > asked);
+    let now = Utc::now();
+    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let (from, to) = (text(now - TimeDelta::hours(1)), text(now));
+    let again = [
+        "backfill", "--again", "--source", "contoso", "--from", &from, "--to", &to,
+    ];
+    let backfill = Service::start(home.watchbell(again).args(["-c", "watchbell.toml"]));
+    let all = visible(&running).len();
+    wait_until("all of it to be read", || {
+        home.state()["sinks"][0]["waiting"] == all
+    });
+    service.kill();
+    assert_ne!(backfill.wait().code, Some(0), "it was not delivered");
+    fs::remove_file(home.path("all")).unwrap();
+    fs::rename(home.path("aside"), home.path("all")).unwrap();
+    let ran = orders(&home, &again);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let written = home.read("all/f");
+    home.write("all.ndjson", &written);
+    each_so_often(&home, &running, 2);
+}
+
+/// Once nothing below what was known was asked for, so it did nothing, and said so in no
+/// word; with --replay what had been delivered came twice.
+#[test]
+fn a_cursor_that_is_moved_back_reads_what_was_not_read_and_delivers_it_once() {
+    let running = start(long());
+    let home = home(&running);
+    home.run_once();
+    let first = lines_of(&home.read("all.ndjson"));
+    assert!(first + 1000 < visible(&running).len(), "{first}");
+    let set = ["state", "set-cursor", "--source", "contoso", "--to", "PT7H"];
+    // Without a process that runs.
+    let said = orders(&home, &set).stderr;
+    assert!(said.contains("what was not read: "), "{said}");
+    home.run_once();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+    let said = orders(&home, &set).stderr;
+    assert!(said.contains("all of it was read before"), "{said}");
+    assert!(said.contains("watchbell backfill"), "{said}");
+    home.run_once();
+    once_each(&home.read("all.ndjson"), &visible(&running));
+}
+
 #[test]
 fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
     let running = start(long());
@@ -155,22 +264,33 @@ fn the_cursor_is_set_by_hand_beside_a_process_that_runs_and_without_one() {
     let set = ["state", "set-cursor", "--source", "contoso", "--to", "PT2H"];
     let said = orders(&home, &set).stderr;
     assert!(said.contains("known back to"), "{said}");
-    std::thread::sleep(Duration::from_millis(2500));
-    assert_eq!(
-        lines_of(&home.read("all.ndjson")),
-        first,
-        "nothing comes twice"
-    );
+    assert!(said.contains("what was not read: "), "{said}");
+    wait_until("the hour that was not read", || {
+        let lag = home.state()["sources"][0]["lag_secs"].as_i64();
+        lag.is_some_and(|lag| lag < 60) && home.run("state", &[]).stdout.contains("nothing waits")
+    });
+    let both = ids(&home.read("all.ndjson"));
+    let set_of_both: BTreeSet<&String> = both.iter().collect();
+    assert_eq!(both.len(), set_of_both.len(), "nothing comes twice");
+    assert!(both.len() > first + 500, "{first}, then {}", both.len());
     let ahead = (Utc::now() + TimeDelta::hours(2)).to_rfc3339();
-    let set_ahead = [&set[..5], &[&ahead]].concat();
-    let said = orders(&home, &set_ahead).failed(64);
-    assert!(said.contains("--to") && said.contains("future"), "{said}");
+    for time in [&ahead, "1500-01-01T00:00:00Z"] {
+        let said = orders(&home, &[&set[..5], &[time]].concat()).failed(64);
+        assert!(said.contains("--to"), "{said}");
+    }
     let said = orders(&home, &[&set[..], &["--replay"]].concat());
     assert!(said.stderr.contains("comes again"), "{said:?}");
     wait_until("two hours again", || {
-        lines_of(&home.read("all.ndjson")) > 2 * first
+        lines_of(&home.read("all.ndjson")) >= 2 * both.len() - 60
     });
     service.terminate();
+    // Forward, what lies between is left to a backfill.
+    orders(&home, &[&set[..5], &["PT3H"]].concat());
+    let said = orders(&home, &set).stderr;
+    assert!(
+        said.contains("is not read; `watchbell backfill -c FILE --source contoso --from"),
+        "{said}"
+    );
     let said = orders(
         &home,
         &["state", "set-cursor", "--source", "nobody", "--to", "PT2H"],
@@ -241,6 +361,7 @@ fn a_sink_that_is_gone_stops_the_start_until_it_is_given_up() {
     let running = start(long());
     let config = to_file(&running, "since = \"PT1H\"");
     let home = Home::with(&config.replace("all.ndjson", "later/all.ndjson"));
+    home.write("later", "no folder");
     let ran = home.run("run", &["--once", "--graceful-shutdown-limit-secs", "0"]);
     assert_eq!(ran.code, Some(75));
     home.write("watchbell.toml", &config.replace("sinks.all", "sinks.new"));

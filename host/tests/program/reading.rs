@@ -292,16 +292,17 @@ fn a_second_signal_does_not_wait_and_what_remains_is_delivered_next_time() {
     let running = start(ended());
     let config = to_file(&running, "since = \"PT1H\"").replace("all.ndjson", "later/all.ndjson");
     let home = Home::with(&config);
+    home.write("later", "no folder");
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the sink's trouble", || {
-        service.stderr().contains("No such file")
+        service.stderr().contains("is no folder")
     });
     service.signal();
     wait_until("draining", || service.stderr().contains("asked to end"));
     let ran = service.terminate();
     assert_eq!(ran.code, Some(75), "{ran:?}");
     assert!(ran.stderr.contains("ended at once"), "{}", ran.stderr);
-    std::fs::create_dir(home.path("later")).unwrap();
+    std::fs::remove_file(home.path("later")).unwrap();
     home.run_once();
     once_each(&home.read("later/all.ndjson"), &visible(&running));
 }

@@ -43,24 +43,28 @@ fn a_sink_that_is_down_pauses_its_source_at_its_buffer_and_all_goes_on_when_it_i
     let home = Home::with(&format!(
         "{config}buffer.max_size = \"200 kB\"\n[sinks.other]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"other.ndjson\"\n"
     ));
+    // Missing folders are made, so something else stands there.
+    home.write("later", "");
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the pause", || {
         last_error(&home).is_some_and(|words| words.contains("buffer.max_size"))
     });
     let some = lines_of(&home.read("other.ndjson"));
     assert!(some > 0 && some < visible(&running).len(), "{some}");
-    fs::create_dir(home.path("later")).unwrap();
+    fs::remove_file(home.path("later")).unwrap();
     wait_until("all", || {
         lines_of(&home.read("other.ndjson")) == visible(&running).len()
     });
     wait_until("all", || {
         lines_of(&home.read("later/all.ndjson")) == visible(&running).len()
     });
+    // The sink may have been behind once more, while it caught up.
+    wait_until("the end of the pause", || last_error(&home).is_none());
     let ran = service.terminate();
     once_each(&home.read("later/all.ndjson"), &visible(&running));
     once_each(&home.read("other.ndjson"), &visible(&running));
     said_twice(&ran, "wait for the sink all");
-    said_twice(&ran, "later/all.ndjson: No such file");
+    said_twice(&ran, "later/all.ndjson: ");
 }
 
 #[test]
@@ -224,7 +228,9 @@ impl SmallDisk {
 fn a_full_disk_loses_nothing_and_is_recovered_from() {
     let running = start(busy());
     let config = to_file(&running, "since = \"PT1H\"\nmax_window_secs = 20");
-    let Some(disk) = SmallDisk::new(&config, 23) else {
+    // Room for the compiled component and the ledger, not for what is delivered: a disk that
+    // is full before the first commit ends the start instead.
+    let Some(disk) = SmallDisk::new(&config, 20) else {
         return;
     };
     wait_until("the disk is full", || {

@@ -4,7 +4,7 @@ use super::support::{Home, Service, source, start, to_file, wait_until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use watchbell_simulator::{Clock, Config, Late, Running, TENANT_ID};
+use watchbell_simulator::{CLIENT_ID, Clock, Config, Late, Running, TENANT_ID};
 
 /// Ten detections a second since ten seconds ago, a fifth of them late by up to 2 s.
 fn lively() -> Config {
@@ -108,15 +108,13 @@ inputs = ["high"]
     same(ids(&ran.stdout), &high);
     let table = home.read("high.csv");
     let mut rows = table.lines();
-    assert_eq!(rows.next(), Some("tenant,FullId,Severity,Reviewed"));
+    assert_eq!(rows.next(), Some("FullId,Severity,Reviewed"));
     let cells: Vec<Vec<&str>> = rows.map(|row| row.split(',').collect()).collect();
     assert!(
-        cells
-            .iter()
-            .all(|row| row[0] == TENANT_ID && row[2..] == ["High", "false"]),
+        cells.iter().all(|row| row[1..] == ["High", "false"]),
         "{table}"
     );
-    same(cells.iter().map(|row| row[1].to_owned()).collect(), &high);
+    same(cells.iter().map(|row| row[0].to_owned()).collect(), &high);
 }
 
 #[test]
@@ -132,11 +130,12 @@ fn a_service_and_a_sink_in_trouble_lose_nothing() {
         "data_dir = \"data\"\n{}scrape_interval_secs = 1\n[sinks.all]\ntype = \"file\"\ninputs = [\"contoso\"]\npath = \"later/all.ndjson\"\n",
         source(&running)
     ));
+    home.write("later", "no folder");
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("a batch that nobody took", || {
         service.stderr().contains("later/all.ndjson")
     });
-    std::fs::create_dir(home.path("later")).unwrap();
+    std::fs::remove_file(home.path("later")).unwrap();
     wait_until("delivery", || !home.read("later/all.ndjson").is_empty());
     stand_still(&running);
     let ran = service.terminate();
@@ -190,4 +189,46 @@ fn ticks_that_a_slow_poll_missed_are_counted() {
     let missed: u64 = missed.split_whitespace().next().unwrap().parse().unwrap();
     // Each of the three took two ticks and a half.
     assert!(missed >= 6, "{}", ran.stderr);
+}
+
+/// It used to end with 75, which tells a scheduler to try again, for ever.
+#[test]
+fn once_ends_with_the_code_of_what_a_person_must_correct_and_75_for_what_passes() {
+    let running = start(lively());
+    let good = to_file(&running, "since = \"PT1H\"");
+    let wrong = good.replace(CLIENT_ID, TENANT_ID);
+    for (config, fault, code, words) in [
+        (
+            &wrong,
+            None,
+            77,
+            "check tenant_id, client_id and the secret",
+        ),
+        (&good, Some("detections:403"), 77, "administrator's consent"),
+        (&good, Some("detections:503"), 75, "run it again"),
+    ] {
+        running.clear_faults();
+        if let Some(fault) = fault {
+            running.add_fault(fault.parse().unwrap());
+        }
+        let ran = Home::with(config).run("run", &["--once"]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let last = ran.stderr.lines().last().unwrap();
+        assert!(last.contains(words), "{last}");
+    }
+}
+
+/// The last error of a source that is not in the configuration any more used to decide.
+#[test]
+fn once_ends_with_what_its_own_sources_met_and_not_with_what_another_left() {
+    let running = start(lively());
+    let good = to_file(&running, "since = \"PT1H\"");
+    let home = Home::with(&good.replace("contoso", "fabrikam"));
+    running.add_fault("detections:403".parse().unwrap());
+    assert_eq!(home.run("run", &["--once"]).code, Some(77));
+    running.clear_faults();
+    running.add_fault("detections:503".parse().unwrap());
+    home.write("watchbell.toml", &good);
+    let ran = home.run("run", &["--once"]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
 }

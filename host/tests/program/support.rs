@@ -54,11 +54,6 @@ pub(crate) fn expected(running: &Running, since: &str) -> Vec<Detection> {
     catalog.detections(range).collect()
 }
 
-/// A detection as it is delivered: as it was served, behind whose it is.
-pub(crate) fn with_tenant(json: &str) -> String {
-    format!("{{\"tenant\":\"{TENANT_ID}\",{}", &json[1..])
-}
-
 pub(crate) fn lines(detections: &[Detection]) -> String {
     detections
         .iter()
@@ -144,6 +139,12 @@ pub(crate) fn once_each(ndjson: &str, want: &BTreeSet<String>) {
         lost.is_empty() && extra.is_empty(),
         "lost {lost:?}, never served {extra:?}"
     );
+}
+
+/// A named pipe, which keeps whoever opens it waiting for its writer.
+pub(crate) fn fifo(path: &Path) {
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
 }
 
 /// A folder that is all a user has.
@@ -273,6 +274,11 @@ impl Service {
         }
     }
 
+    /// What it printed so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.printed.path().join("stdout")).unwrap()
+    }
+
     /// What it said so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.printed.path().join("stderr")).unwrap()
@@ -298,6 +304,17 @@ impl Service {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Whether SIGTERM was sent and not handled yet.
+    pub(crate) fn has_pending_signal(&self) -> bool {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            u64::from_str_radix(line.unwrap().trim(), 16).unwrap()
+        };
+        (set("ShdPnd:") | set("SigPnd:")) & (1 << 14) != 0
     }
 
     /// SIGTERM.
@@ -331,7 +348,7 @@ impl Drop for Service {
 /// Waits until `done`; long, since these machines are shared.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl FnMut() -> bool) {
-    wait(what, Duration::from_secs(60), done);
+    wait(what, Duration::from_secs(120), done);
 }
 
 /// As [`wait_until`], for what takes long even on a quiet machine.

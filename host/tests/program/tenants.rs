@@ -1,7 +1,7 @@
 //! Many tenants behind one source: what each has of its own, and how they come and go.
 
 use super::support::{
-    Home, Service, ended, ids, lines_of, once_each, run, source, start, visible, wait_until,
+    Home, Service, ended, fifo, ids, lines_of, once_each, run, source, start, visible, wait_until,
 };
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -65,7 +65,7 @@ fn a_tenant_that_fails_is_named_with_its_cause_and_delays_no_other() {
     let home = Home::with(&configuration(&running));
     home.write("tenants.toml", &two());
     let ran = home.run("run", &["--once"]);
-    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert_eq!(ran.code, Some(77), "{ran:?}");
     once_each(&home.read("north/alerts.ndjson"), &visible(&running));
     assert!(ran.stderr.contains("tenant=south"), "{}", ran.stderr);
     assert!(ran.stderr.contains("contoso (south)"), "{}", ran.stderr);
@@ -137,16 +137,18 @@ fn tenants_come_and_go_at_a_signal_and_an_invalid_file_changes_nothing() {
         lines_of(&home.read("south/alerts.ndjson")) == visible(&running).len()
     });
     wait_until("what changed", || {
-        service
-            .stderr()
-            .contains("added=1 replaced=0 removed=0 sinks=0")
+        service.stderr().contains("tenants=\"added contoso/south\"")
     });
     home.write(
         "tenants.toml",
         &format!("[south]\ntenant_id = \"{OTHER}\"\n"),
     );
     service.reload();
-    wait_until("the going", || service.stderr().contains("removed=1"));
+    wait_until("the going", || {
+        service
+            .stderr()
+            .contains("tenants=\"removed contoso/north\"")
+    });
     let forget = |tenant: &str| {
         let args = [
             "state",
@@ -191,7 +193,10 @@ fn a_tenant_that_was_away_goes_on_where_it_was() {
 #[test]
 fn a_table_of_tenants_in_csv_overrides_any_setting_and_one_is_polled_by_name() {
     let running = start(ended());
-    let text = configuration(&running).replace("tenants.toml", "tenants.csv");
+    let text = configuration(&running).replace(
+        "\"tenants.toml\"",
+        "{ path = \"tenants.csv\", may_override = [\"since\"] }",
+    );
     let home = Home::with(&text);
     home.write(
         "tenants.csv",
@@ -329,7 +334,11 @@ fn a_file_that_changes_is_read_again_where_that_was_asked_for() {
     wait_until("the second", || {
         lines_of(&home.read("south/alerts.ndjson")) == visible(&running).len()
     });
-    assert!(service.stderr().contains("added=1"), "{}", service.stderr());
+    assert!(
+        service.stderr().contains("added contoso/south"),
+        "{}",
+        service.stderr()
+    );
     service.terminate();
     once_each(&home.read("south/alerts.ndjson"), &visible(&running));
 }
@@ -343,16 +352,18 @@ fn an_application_asks_a_tenant_no_more_often_than_it_may() {
         "scrape_interval_secs = 1\nlimits.max_requests_per_minute = 3\n",
     ));
     home.write("tenants.toml", &two());
+    let begun = std::time::Instant::now();
     let service = Service::start(&mut home.watchbell(["run", "-c", "watchbell.toml"]));
     wait_until("the first three of both", || {
         running.stats().detection_requests >= 6
     });
     std::thread::sleep(std::time::Duration::from_secs(5));
-    // Another one of each is due after 20 seconds, not before.
+    // Another one of each is due after 20 seconds, not before; however slow this is.
     let asked = running.stats().detection_requests;
-    assert_eq!(
-        asked, 6,
-        "three for each tenant, though polls are due each second"
+    let most = 6 + 2 * (begun.elapsed().as_secs() / 20);
+    assert!(
+        (6..=most).contains(&asked),
+        "{asked}: three for each tenant, though polls are due each second"
     );
     service.terminate();
     once_each(&home.read("north/alerts.ndjson"), &visible(&running));
@@ -403,7 +414,8 @@ fn metrics_have_source_and_tenant_and_no_secret() {
         !text.contains(CLIENT_SECRET) && !text.contains("eyJ"),
         "{text}"
     );
-    let is_figure = |line: &&str| line.starts_with("watchbell_") || line.starts_with("component_");
+    let is_figure = |line: &&str| line.contains("component_kind=\"source\"");
+    assert!(text.lines().filter(is_figure).count() > 10, "{text}");
     for line in text.lines().filter(is_figure) {
         assert!(line.contains("tenant=\""), "{line}");
     }
@@ -439,8 +451,55 @@ fn a_component_whose_file_changed_is_loaded_again() {
     let custom = [0, 3, 1, b'x', 0];
     write(&[watchbell_components::DEFENDER, &custom].concat());
     service.reload();
-    wait_until("the other one", || service.stderr().contains("replaced=2"));
+    wait_until("the other one", || {
+        let said = service.stderr();
+        said.contains("tenants=\"changed contoso/north, contoso/south\"")
+    });
     let ran = service.terminate();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     once_each(&home.read("south/alerts.ndjson"), &visible(&running));
+}
+
+/// Two tenants with such a file held both threads of a machine of two: nobody was polled,
+/// and SIGTERM was not answered.
+#[test]
+fn secret_files_that_never_answer_hold_up_neither_other_tenants_nor_the_end() {
+    let running = start(ended());
+    let home = Home::with(&configuration(&running).replace(
+        "tenants = \"tenants.toml\"\n",
+        "tenants = { path = \"tenants.toml\", may_override = [\"secrets.folder\"] }\n",
+    ));
+    let ids: Vec<String> = (0..4)
+        .map(|n| format!("00000000-0000-4000-8000-{n:012}"))
+        .collect();
+    std::fs::create_dir(home.path("folder")).unwrap();
+    fifo(&home.path("fifo"));
+    fifo(&home.path("folder/fifo"));
+    let backend = "[secret.folder]\ntype = \"directory\"\npath = \"folder\"\n";
+    let text = home.read("watchbell.toml");
+    home.write("watchbell.toml", &format!("{text}{backend}"));
+    home.write(
+        "tenants.toml",
+        &format!(
+            "[a]\ntenant_id = \"{}\"\nclient_secret_file = \"fifo\"\n[b]\ntenant_id = \"{}\"\nclient_secret_file = \"fifo\"\n\
+             [c]\ntenant_id = \"{}\"\nclient_secret = \"SECRET[folder.fifo]\"\n[d]\ntenant_id = \"{}\"\nrefresh_token_file = \"fifo\"\nrefresh_token_key = \"01234567890123456789012345678901\"\n\
+             [north]\ntenant_id = \"{TENANT_ID}\"\n",
+            ids[0], ids[1], ids[2], ids[3]
+        ),
+    );
+    let mut command = home.watchbell(["run", "-c", "watchbell.toml"]);
+    let service = Service::start(command.env("TOKIO_WORKER_THREADS", "2"));
+    wait_until("the refusals", || {
+        let said = service.stderr();
+        ["a", "b", "c", "d"].iter().all(|tenant| {
+            said.lines().any(|line| {
+                line.contains(&format!("tenant={tenant}")) && line.contains("is a named pipe")
+            })
+        })
+    });
+    wait_until("the other's", || {
+        lines_of(&home.read("north/alerts.ndjson")) == visible(&running).len()
+    });
+    let ran = service.terminate();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -12,6 +12,7 @@ macro_rules! attacks {
             panic,
             panic_at_some,
             panic_for_south,
+            panic_unless_north,
             grown_results,
             state_between_calls,
             second_line,

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use watchbell::cli::threads;
 use watchbell::config::{Document, Format, TenantKey};
-use watchbell::schedule::{Puller, Runtime, Window};
+use watchbell::sources::{DefenderClient, Runtime, Window};
 use watchbell_sandbox::Pool;
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Config, Running, Simulator, TENANT_ID};
 use watchbell_tests::HOSTILE_SOURCE;
@@ -46,7 +46,7 @@ pub(crate) struct Field {
     pub(crate) runtime: Runtime,
     folder: TempDir,
     service: Running,
-    good: Puller,
+    good: DefenderClient,
     /// For how many milliseconds.
     attacked: AtomicU64,
     _alone: MutexGuard<'static, ()>,
@@ -93,7 +93,7 @@ impl Field {
     }
 
     /// A tenant whose source is the hostile component, with these settings beside.
-    pub(crate) fn attacker(&self, attack: &str, url: &str, settings: &str) -> Puller {
+    pub(crate) fn attacker(&self, attack: &str, url: &str, settings: &str) -> DefenderClient {
         let component = self.folder.path().join("hostile.wasm");
         let settings = format!(
             "tenant_id = \"attacker.example\"\ncomponent = {component:?}\n{settings}\n\
@@ -239,7 +239,7 @@ fn number(name: &str) -> Option<u32> {
     Some(text.parse().unwrap())
 }
 
-fn puller(runtime: &Runtime, url: &str, settings: &str) -> Puller {
+fn puller(runtime: &Runtime, url: &str, settings: &str) -> DefenderClient {
     let file = format!(
         "[sources.one]\ntype = \"defender\"\nendpoint = \"{url}\"\nauthority = \"{url}\"\n\
          client_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\n{settings}"
@@ -252,5 +252,5 @@ fn puller(runtime: &Runtime, url: &str, settings: &str) -> Puller {
     };
     let document = Document::parse(&file, Format::Toml, Path::new("w.toml")).unwrap();
     let source = document.source("one", &|_| None).unwrap();
-    Puller::new(runtime, Arc::new(source)).unwrap()
+    DefenderClient::new(runtime, Arc::new(source)).unwrap()
 }

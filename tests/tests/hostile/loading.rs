@@ -144,7 +144,7 @@ fn a_memory_that_is_too_large_from_the_start_is_refused() {
 fn too_many_memories_tables_or_instances_are_refused() {
     let many = |part: &str, count| part.repeat(count);
     for (parts, instances, what) in [
-        (many("(memory 1)", 3), 1, "memories"),
+        ("(memory 1)".to_owned(), 3, "memories"),
         (many("(table 1 funcref)", 9), 1, "tables"),
         (String::new(), 9, "core module instances"),
     ] {

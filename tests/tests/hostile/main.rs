@@ -18,9 +18,11 @@
     reason = "helpers of tests fail by panicking, and figures are for people"
 )]
 
+mod compiling;
 mod field;
 mod figures;
 mod heard;
 mod loading;
 mod plugins;
+mod proposals;
 mod sources;

@@ -3,7 +3,7 @@
 use crate::field::{Field, on_host};
 use std::sync::LazyLock;
 use std::time::Duration;
-use watchbell::observe::printable;
+use watchbell::telemetry::printable;
 use watchbell_sandbox::{Alert, Encoder, Limits, Processor, Severity};
 use watchbell_tests::{HOSTILE_ENCODER, HOSTILE_PROCESSOR};
 
@@ -144,6 +144,10 @@ mod processor {
         /// `host/tests/program/plugins.rs`.
         pub(super) fn panic_for_south(text: &str) {
             assert_eq!(text, "{}", "there is none of the south");
+        }
+
+        pub(super) fn panic_unless_north(text: &str) {
+            says(text, "the plugin trapped");
         }
 
         /// Not too much for one alert; how much all may be is the pipeline's, as above.

@@ -3,7 +3,7 @@
 use crate::field::{Field, elsewhere, on_host};
 use crate::heard;
 use std::time::Duration;
-use watchbell::schedule::{PullError, Window};
+use watchbell::sources::{PollError, Window};
 use watchbell_egress::Tls;
 use watchbell_sandbox::Limits;
 use watchbell_sandbox::contract::{Config, Credentials, Error};
@@ -26,14 +26,14 @@ macro_rules! suite {
 attacks!(suite);
 
 /// Attacks through a source, with settings; the error's words, or how many alerts.
-async fn attack(field: &Field, name: &str, url: &str, settings: &str) -> Result<usize, PullError> {
+async fn attack(field: &Field, name: &str, url: &str, settings: &str) -> Result<usize, PollError> {
     let attacker = field.attacker(name, url, settings);
     let poll = move || {
         let attacker = attacker.clone();
         async move { attacker.poll(&Window::Ago("PT1M".to_owned())).await }
     };
     let polled = field.withstand(name, poll).await;
-    polled.map(|pulled| pulled.alerts.len())
+    polled.map(|pulled| pulled.len())
 }
 
 /// The same against the service that the other tenant asks.
@@ -344,7 +344,7 @@ mod contained {
         let attacker = field.attacker("denied_in_silence", &field.url(), "");
         for _ in 0..2 {
             let polled = attacker.poll(&Window::Ago("PT1M".to_owned())).await;
-            assert_eq!(polled.unwrap().alerts.len(), 0);
+            assert_eq!(polled.unwrap().len(), 0);
         }
         let lines = heard::lines();
         assert_eq!(lines.len(), 1, "{lines:?}");

@@ -4,7 +4,7 @@ use crate::CASES;
 use crate::tree::{Tree, object, style};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use watchbell_detection::{Detection, Value, check_object};
+use watchbell_detection::{Detection, Value, check_object, text_of, without_halves};
 
 /// The values of each name, in order. That is what must be equal: the members of
 /// different names may change places, those of one name may not.
@@ -32,6 +32,34 @@ fn line(object: &Tree, style: &[u8]) -> String {
     object.render(style).replace(['\r', '\n'], " ")
 }
 
+/// Whether a string of it holds half a surrogate pair.
+fn has_half(tree: &Tree) -> bool {
+    match tree {
+        Tree::Raw(_) => true,
+        Tree::Word(_) | Tree::Text(_) => false,
+        Tree::Array(elements) => elements.iter().any(has_half),
+        Tree::Object(members) => members.iter().any(|(_, value)| has_half(value)),
+    }
+}
+
+#[test]
+fn halves_are_told_from_pairs_and_from_text_that_looks_like_them() {
+    for (json, want) in [
+        (r#"["\ud800"]"#, r#"["\ufffd"]"#),
+        (r#"["\ud83d\ude00\uDE00"]"#, r#"["\ud83d\ude00\ufffd"]"#),
+        (r#"["\ud83d\ud83d\ude00"]"#, r#"["\ufffd\ud83d\ude00"]"#),
+        (
+            r#"["\\ud800\\\udC00\u0041"]"#,
+            r#"["\\ud800\\\ufffd\u0041"]"#,
+        ),
+        (r#"["\ud800é\u"#, r#"["\ufffdé\u"#),
+    ] {
+        assert_eq!(without_halves(json), want);
+    }
+    assert_eq!(text_of(r#""a\ud800b""#).as_deref(), Some("a\u{fffd}b"));
+    assert_eq!(text_of("1"), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
@@ -43,6 +71,15 @@ proptest! {
         let again = detection.to_json();
         prop_assert_eq!(check_object(&again), Ok(()));
         prop_assert_eq!(by_name(&again), by_name(&json));
+    }
+
+    #[test]
+    fn only_halves_of_pairs_are_replaced(object in object(), style in style()) {
+        let json = line(&object, &style);
+        let mended = without_halves(&json);
+        prop_assert_eq!(mended.len(), json.len());
+        prop_assert!(!has_half(&Tree::read(&mended)));
+        prop_assert_eq!(mended == json, !has_half(&object));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Splitting: what is delivered, what is not, and that chunks do not matter.
 
 use crate::CASES;
-use crate::tree::{Style, Tree, object, style, value};
+use crate::tree::{Style, Tree, detection, is_detection, object, style, value};
 use crate::validity::mutated;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ fn chunked(body: &[u8], cuts: &[Index]) -> Result<Vec<Alert>, Malformed> {
 
 /// Bodies of all kinds: right, nearly right, and not right at all.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let right = (vec(object(), 0..4), style()).prop_map(|(objects, style)| {
+    let right = (vec(detection(), 0..4), style()).prop_map(|(objects, style)| {
         let texts: Vec<String> = objects.iter().map(|object| object.render(&style)).collect();
         array(&texts, &style).0.into_bytes()
     });
@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
-    fn the_lines_parse_equal_to_the_elements(objects in vec(object(), 0..4), style in style()) {
+    fn the_lines_parse_equal_to_the_elements(objects in vec(detection(), 0..4), style in style()) {
         let texts: Vec<String> = objects.iter().map(|object| object.render(&style)).collect();
         let (body, _) = array(&texts, &style);
         let alerts = split(body.as_bytes()).expect("an array of objects");
@@ -117,13 +117,14 @@ proptest! {
 
     #[test]
     fn neighbours_of_unreadable_elements_are_delivered(
-        objects in vec((object(), prop::option::of(any::<u8>())), 1..5),
+        objects in vec((detection(), prop::option::of(any::<u8>())), 1..5),
         values in value(),
         style in style(),
     ) {
         let spoilt = [
             r#"{"a":"\q"}"#, r#"{"a":01,"FullId":"x"}"#, r#"{"\u00":1}"#, "{\"a\":\"\u{1}\"}",
             r#"[{"a":NaN}]"#, "7", r#""},{""#, "[[{}]]",
+            "{}", r#"{"error":{"code":"x"}}"#, r#"{"FullId":null,"AlertId":""}"#,
         ];
         let mut texts = Vec::new();
         for (object, spoil) in &objects {
@@ -140,12 +141,52 @@ proptest! {
             Ok(alerts) => (alerts, vec![]),
             Err(fault) => (fault.alerts, fault.unreadable),
         };
-        let good = |text: &String| check_object(&text.replace(['\r', '\n'], " ")).is_ok();
-        let expected: Vec<Alert> = texts.iter().filter_map(|text| Alert::from_json(text).ok()).collect();
+        let is_good = |text: &&String| {
+            check_object(&text.replace(['\r', '\n'], " ")).is_ok() && is_detection(text)
+        };
+        let good = texts.iter().filter(is_good);
+        let expected: Vec<Alert> = good.filter_map(|text| Alert::from_json(text).ok()).collect();
         prop_assert_eq!(expected.len(), objects.len());
         prop_assert_eq!(alerts, expected);
-        let bad = texts.iter().zip(places).filter(|(text, _)| !good(text));
+        let bad = texts.iter().zip(places).filter(|(text, _)| !is_good(text));
         prop_assert_eq!(unreadable, bad.map(|(_, place)| place).collect::<Vec<_>>());
+    }
+
+    /// An error, `{}`, a page's other members: whatever a service says beside detections.
+    #[test]
+    fn no_other_object_ever_becomes_a_detection(
+        object in object(),
+        style in style(),
+        in_brackets in any::<bool>(),
+    ) {
+        let text = object.render(&style);
+        prop_assume!(!is_detection(&text));
+        let body = if in_brackets { format!("[{text}]") } else { text };
+        let fault = split(body.as_bytes()).expect_err("no detection");
+        prop_assert!(fault.is_foreign);
+        prop_assert_eq!((fault.alerts, fault.unreadable), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_page_is_read_as_its_list_is(
+        elements in vec(prop_oneof![3 => detection(), 1 => value()], 0..4),
+        style in style(),
+        before in any::<bool>(),
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
+        let texts: Vec<String> = elements.iter().map(|element| element.render(&style)).collect();
+        let body = array(&texts, &style).0.into_bytes();
+        let start: &[u8] = if before { br#"{"@odata.context":"x","value":"# } else { br#"{"value":"# };
+        let end: &[u8] = if before { b"}" } else { br#" ,"@odata.count":3 }"# };
+        let page = [start, &body, end].concat();
+        let shift = start.len() as u64;
+        let list = split(&body).map_err(|fault| Malformed {
+            offset: fault.offset + shift,
+            unreadable: fault.unreadable.iter().map(|range| range.start + shift..range.end + shift).collect(),
+            ..fault
+        });
+        prop_assert_eq!(&split(&page), &list);
+        prop_assert_eq!(&chunked(&page, &cuts), &list);
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl<'a> Style<'a> {
     }
 }
 
-struct Members(Vec<(String, Box<RawValue>)>);
+/// An object's members; a name that is no text is U+FFFD.
+pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,8 +153,9 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((name, value)) = map.next_entry::<Box<RawValue>, _>()? {
+                    let name = serde_json::from_str(name.get());
+                    members.push((name.unwrap_or_else(|_| "\u{fffd}".to_owned()), value));
                 }
                 Ok(Members(members))
             }
@@ -208,6 +210,33 @@ pub(crate) fn object() -> impl Strategy<Value = Tree> {
     ]);
     let name = prop_oneof![3 => known, 2 => few.prop_map(String::from), 1 => text()];
     vec((name, value()), 0..8).prop_map(Tree::Object)
+}
+
+/// An object with what identifies a detection.
+pub(crate) fn detection() -> impl Strategy<Value = Tree> {
+    let name = prop::sample::select(vec!["FullId", "AlertId"]);
+    (object(), name, "[a-z_:]{1,9}").prop_map(|(object, name, id)| {
+        let Tree::Object(mut members) = object else {
+            unreachable!()
+        };
+        members.push((name.to_owned(), Tree::Text(id)));
+        Tree::Object(members)
+    })
+}
+
+/// Whether members identify a detection: in a list, or as an object that stands alone.
+pub(crate) fn identify(members: &[(String, Box<RawValue>)], alone: bool) -> bool {
+    let is_text = |wanted: &str| {
+        let last = members.iter().rev().find(|(name, _)| name == wanted);
+        last.is_some_and(|(_, value)| value.get().starts_with('"') && value.get() != "\"\"")
+    };
+    is_text("FullId") || is_text("AlertId") && (!alone || is_text("AlertTime"))
+}
+
+/// Whether JSON is an object that is a detection, in a list.
+pub(crate) fn is_detection(json: &str) -> bool {
+    let members = serde_json::from_str::<Members>(json);
+    members.is_ok_and(|Members(members)| identify(&members, false))
 }
 
 /// Choices for a [`Style`].

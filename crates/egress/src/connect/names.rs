@@ -134,7 +134,7 @@ async fn who_has_names_that_never_resolve_holds_one_thread_and_stops_nobody_else
     // Each with ten requests, for one name.
     let _dead: Vec<_> = (0..150)
         .map(|party| {
-            let client = client.clone().sharing(&Share::new(10));
+            let client = client.clone().sharing(&ConnectionQuota::new(10));
             let mut asks = JoinSet::new();
             for _ in 0..10 {
                 let client = client.clone();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
-use watchbell_egress::{Asked, Bounds, Egress, Error, Phase, Policy, Share, Tls};
+use watchbell_egress::{Asked, Bounds, ConnectionQuota, Egress, Error, Phase, Policy, Tls};
 
 use crate::support::{SHORT, Server, forever, get, ok, read_head, send};
 
@@ -131,8 +131,8 @@ async fn a_client_outlives_the_egress_it_came_from() {
 #[tokio::test]
 async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
     let (server, _) = unfinished().await;
-    let share = Share::new(2);
-    let session = |share: &Share| {
+    let share = ConnectionQuota::new(2);
+    let session = |share: &ConnectionQuota| {
         let client = server.client().sharing(share);
         client.session(Bounds::default())
     };
@@ -145,7 +145,7 @@ async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
         "{error:?}"
     );
     // Another party is not concerned, and an answer that is let go makes room.
-    send(&session(&Share::new(1)), &server.url("/"))
+    send(&session(&ConnectionQuota::new(1)), &server.url("/"))
         .await
         .unwrap();
     drop(first);
@@ -155,7 +155,7 @@ async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
 #[tokio::test]
 async fn a_request_that_is_answered_but_not_sent_to_its_end_keeps_its_place() {
     let server = Server::answering(ok("x")).await;
-    let share = Share::new(8);
+    let share = ConnectionQuota::new(8);
     let client = server.client().sharing(&share);
     let session = client.session(Bounds::default());
     let mut bodies = Vec::new();

@@ -45,7 +45,9 @@ fn session(hosts: &[&str], opened: &[&str], proxies: &Proxies) -> Session {
 
 fn by(proxy: &Server) -> Proxies {
     let url = format!("http://ann:secret@{}", proxy.address);
-    Proxies::new(Some(&url), Some(&url), "").unwrap()
+    Proxies::new(Some(&url), Some(&url), Some(""))
+        .unwrap()
+        .with_loopback()
 }
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -101,10 +103,30 @@ async fn plain_requests_to_loopback_go_to_it_whole() {
     assert_eq!(behind.accepted(), 0);
 
     let url = format!("http://{}", server.address);
-    let but = Proxies::new(Some(&url), None, "10.0.0.0/8,127.0.0.1").unwrap();
+    let but = Proxies::new(Some(&url), None, Some("10.0.0.0/8,127.0.0.1"))
+        .unwrap()
+        .with_loopback();
     let past = session(&[&host], &["127.0.0.0/8"], &but);
     let answer = get(&past, &behind.url("/")).await.unwrap();
     assert_eq!(answer.body(), "itself");
+}
+
+/// They went to it whole, the client secret among them.
+#[tokio::test]
+async fn requests_to_loopback_go_to_no_proxy_unless_it_is_asked_for() {
+    let behind = Server::answering(ok("itself")).await;
+    let (server, heads) = proxy(ESTABLISHED, &behind).await;
+    let url = format!("http://{}", server.address);
+    let proxies = Proxies::new(Some(&url), Some(&url), Some("a.example")).unwrap();
+    let host = behind.address.to_string();
+    let named = format!("localhost:{}", behind.address.port());
+    let hosts = [host.as_str(), named.as_str()];
+    let past = session(&hosts, &["127.0.0.0/8", "::1/128"], &proxies);
+    for host in hosts {
+        let answer = get(&past, &format!("http://{host}/")).await.unwrap();
+        assert_eq!(answer.body(), "itself", "{host}");
+    }
+    assert_eq!(heads.lock().unwrap().as_slice(), &[] as &[String]);
 }
 
 #[tokio::test]
@@ -135,24 +157,39 @@ async fn names_and_literals_are_judged_as_without_one() {
 #[tokio::test]
 async fn a_proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
     let behind = Server::answering(ok("x")).await;
-    for (answer, says) in [
+    // It used to say no status, so that a wrong password looked like an outage.
+    for (answer, status, says) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "authorization required",
+            Some(407),
+            "407 Proxy Authentication Required",
         ),
-        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "unsuccessful"),
-        ("SSH-2.0\r\n\r\n", "unsuccessful"),
+        (
+            "HTTP/1.1 403 Forbidden\r\nX: y\r\n\r\n",
+            Some(403),
+            "answered 403 Forbidden",
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            Some(502),
+            "502 Bad Gateway",
+        ),
+        ("SSH-2.0\r\n\r\n", None, "unsuccessful"),
     ] {
         let (server, _) = proxy(answer, &behind).await;
         let session = session(&["a.example"], &[], &by(&server));
-        let error = send(&session, "https://a.example/")
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = send(&session, "https://a.example/").await.unwrap_err();
+        let Error::Proxy { status: told, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(told, status, "{error}");
+        let error = error.to_string();
         let place = format!("the proxy {}", server.address);
         assert!(error.contains(&place) && error.contains(says), "{error}");
     }
-    let gone = Proxies::new(None, Some("http://ann:secret@127.0.0.1:1"), "").unwrap();
+    let gone = Proxies::new(None, Some("http://ann:secret@127.0.0.1:1"), Some(""))
+        .unwrap()
+        .with_loopback();
     let session = session(&["a.example"], &[], &gone);
     let error = send(&session, "https://a.example/").await.unwrap_err();
     let text = error.to_string();

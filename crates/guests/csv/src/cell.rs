@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use watchbell_detection::{Detection, Value};
+use watchbell_detection::{Detection, Value, text_of};
 
 /// What begins a formula in a spreadsheet: the list of OWASP's "CSV Injection".
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n'];
@@ -23,8 +23,8 @@ pub(crate) fn text<'a>(
     match json.as_bytes().first() {
         Some(b'n') => Cow::Borrowed(""),
         Some(b'"') => {
-            let text: String = serde_json::from_str(json).unwrap_or_default();
-            escaped(Cow::Owned(text), escape_formulas)
+            // It holds half a surrogate pair: all else of it stays.
+            escaped(text_of(json).unwrap_or_default(), escape_formulas)
         }
         Some(b'[' | b'{') => Cow::Owned(compact(json)),
         _ => Cow::Borrowed(json),

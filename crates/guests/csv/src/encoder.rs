@@ -1,4 +1,4 @@
-//! The functions of the contract's `encoder`, over this workspace's own types.
+//! The encoder, and the functions of the contract over this workspace's own types.
 //!
 //! Lines end with a line feed, not with the CR LF of RFC 4180: what reads security logs
 //! (Splunk, Filebeat, Fluent Bit, Vector, `wc -l`) splits at line feeds, and would keep
@@ -7,16 +7,57 @@
 //! line for each event chooses `fields` without the few that hold free text.
 
 use csv::{Terminator, WriterBuilder};
-use watchbell_detection::{Alert, Detection};
+use watchbell_detection::Detection;
+use watchbell_sdk::{Alert, Encoder, Error, OptionsError, detection};
 
-use crate::PluginError;
 use crate::cell;
 use crate::options::{Format, QuoteStyle};
 
 /// What ends the header and each event.
 pub(crate) const SEPARATOR: u8 = b'\n';
 
-/// What the bytes are and how events stand in a file.
+/// A line for each alert.
+pub struct Csv(Format);
+
+impl Encoder for Csv {
+    type Options = Format;
+
+    fn new(format: Format) -> Result<Self, OptionsError> {
+        Ok(Self(format))
+    }
+
+    fn describe(&self) -> Result<watchbell_sdk::Description, Error> {
+        let mut lines = Lines::new(&self.0);
+        lines.push(self.0.fields.iter())?;
+        Ok(watchbell_sdk::Description {
+            content_type: "text/csv; charset=utf-8; header=present".to_owned(),
+            header: lines.finish().pop(),
+            separator: vec![SEPARATOR],
+            quote: Some('"'),
+            extension: "csv".to_owned(),
+        })
+    }
+
+    fn encode(&self, alerts: Vec<Alert>) -> Result<Vec<Vec<u8>>, Error> {
+        self.lines(alerts.iter().map(|alert| alert.json.as_str()))
+    }
+}
+
+impl Csv {
+    fn lines<'a>(&self, alerts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<u8>>, Error> {
+        let format = &self.0;
+        let mut lines = Lines::new(format);
+        for (index, json) in alerts.enumerate() {
+            let detection =
+                Detection::from_json(json).map_err(|error| Error::bad_record(index, error))?;
+            let cells = format.fields.iter();
+            lines.push(cells.map(|name| cell::text(&detection, name, format.escape_formulas)))?;
+        }
+        Ok(lines.finish())
+    }
+}
+
+/// The contract's description, without what no CSV lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
@@ -33,38 +74,28 @@ pub struct Description {
 }
 
 /// Judges the options at load.
-pub fn check(options: &[(String, String)]) -> Result<(), PluginError> {
-    Format::from_options(options).map(drop)
+pub fn check(options: &[(String, String)]) -> Result<(), Error> {
+    Csv::from_options(options).map(drop)
 }
 
 /// What [`encode`] will produce with these options.
-pub fn describe(options: &[(String, String)]) -> Result<Description, PluginError> {
-    let format = Format::from_options(options)?;
-    let mut lines = Lines::new(&format);
-    lines.push(format.fields.iter())?;
+pub fn describe(options: &[(String, String)]) -> Result<Description, Error> {
+    let described = Csv::from_options(options)?.describe()?;
     Ok(Description {
-        content_type: "text/csv; charset=utf-8; header=present".to_owned(),
-        header: lines.finish().pop().unwrap_or_default(),
-        separator: vec![SEPARATOR],
-        quote: '"',
-        extension: "csv".to_owned(),
+        content_type: described.content_type,
+        header: described.header.unwrap_or_default(),
+        separator: described.separator,
+        quote: described.quote.unwrap_or_default(),
+        extension: described.extension,
     })
 }
 
 /// One line for each alert, in the same order, without the separator.
-pub fn encode(options: &[(String, String)], alerts: &[Alert]) -> Result<Vec<Vec<u8>>, PluginError> {
-    let format = Format::from_options(options)?;
-    let mut lines = Lines::new(&format);
-    for (index, alert) in (0..).zip(alerts) {
-        let detection =
-            Detection::from_json(&alert.json).map_err(|error| PluginError::BadRecord {
-                index,
-                message: error.to_string(),
-            })?;
-        let cells = format.fields.iter();
-        lines.push(cells.map(|name| cell::text(&detection, name, format.escape_formulas)))?;
-    }
-    Ok(lines.finish())
+pub fn encode(
+    options: &[(String, String)],
+    alerts: &[detection::Alert],
+) -> Result<Vec<Vec<u8>>, Error> {
+    Csv::from_options(options)?.lines(alerts.iter().map(|alert| alert.json.as_str()))
 }
 
 /// Text for a writer that takes bytes.
@@ -99,11 +130,11 @@ impl Lines {
         }
     }
 
-    fn push(&mut self, cells: impl Iterator<Item = impl AsRef<str>>) -> Result<(), PluginError> {
+    fn push(&mut self, cells: impl Iterator<Item = impl AsRef<str>>) -> Result<(), Error> {
         self.writer
             .write_record(cells.map(Cell))
             .and_then(|()| Ok(self.writer.flush()?))
-            .map_err(|error| PluginError::Other(error.to_string()))?;
+            .map_err(|error| Error::Other(error.to_string()))?;
         self.ends.push(self.writer.get_ref().len());
         Ok(())
     }

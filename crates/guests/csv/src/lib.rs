@@ -7,18 +7,16 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `encoder` | `check`, `describe` and `encode`, the functions of the contract |
+//! | `encoder` | the encoder, and the contract's three functions for tests |
 //! | `options` | what a user may set |
 //! | `cell` | a member's text |
-//! | `component` | the component's exports, on WebAssembly only |
 
 mod cell;
-#[cfg(target_arch = "wasm32")]
-mod component;
 mod encoder;
-mod error;
 mod options;
 
-pub use encoder::{Description, check, describe, encode};
-pub use error::PluginError;
+pub use encoder::{Csv, Description, check, describe, encode};
 pub use options::MAX_FIELDS;
+pub use watchbell_sdk::Error as PluginError;
+
+watchbell_sdk::export_encoder!(Csv);

@@ -16,20 +16,25 @@
 //! a file name `=cmd|…`, is then a formula to a spreadsheet that opens the file; who
 //! feeds spreadsheets sets `escape_formulas`.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use watchbell_detection::Detection;
-
-use crate::PluginError;
+use watchbell_sdk::json_offset;
 
 /// The most columns. Five times what the service documents.
 pub const MAX_FIELDS: usize = 256;
 
 /// How a detection becomes a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Format {
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Format {
     /// Member names, in the order of their columns. At least one, without repeats.
+    #[serde(deserialize_with = "fields")]
     pub(crate) fields: Vec<String>,
     /// What stands between columns.
+    #[serde(deserialize_with = "delimiter")]
     pub(crate) delimiter: u8,
     /// Which values are quoted.
     pub(crate) quote_style: QuoteStyle,
@@ -38,7 +43,8 @@ pub(crate) struct Format {
 }
 
 /// Which values are quoted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum QuoteStyle {
     /// Those that would be misread without.
     Necessary,
@@ -48,16 +54,9 @@ pub(crate) enum QuoteStyle {
     Always,
 }
 
-/// What is wrong with a value, and where in it.
-struct Fault {
-    offset: Option<usize>,
-    message: String,
-}
-
-impl Format {
-    /// Reads an encoder's options.
-    pub(crate) fn from_options(options: &[(String, String)]) -> Result<Self, PluginError> {
-        let mut format = Self {
+impl Default for Format {
+    fn default() -> Self {
+        Self {
             fields: Detection::MEMBERS
                 .iter()
                 .map(|name| (*name).to_owned())
@@ -65,56 +64,36 @@ impl Format {
             delimiter: b',',
             quote_style: QuoteStyle::Necessary,
             escape_formulas: false,
-        };
-        for (index, (name, value)) in options.iter().enumerate() {
-            if options
-                .iter()
-                .take(index)
-                .any(|(earlier, _)| earlier == name)
-            {
-                return Err(Fault::of_option("it is given twice").of(name));
-            }
-            match name.as_str() {
-                "fields" => fields(value).map(|fields| format.fields = fields),
-                "delimiter" => delimiter(value).map(|delimiter| format.delimiter = delimiter),
-                "quote_style" => quote_style(value).map(|style| format.quote_style = style),
-                "escape_formulas" => boolean(value).map(|escape| format.escape_formulas = escape),
-                _ => Err(Fault::of_option(
-                    "there is no such option; there are `fields`, `delimiter`, `quote_style` \
-                     and `escape_formulas`",
-                )),
-            }
-            .map_err(|fault| fault.of(name))?;
         }
-        Ok(format)
     }
+}
+
+/// What is wrong with a value, and where in it: the SDK reads the offset at the end.
+struct Fault {
+    offset: usize,
+    message: String,
 }
 
 impl Fault {
-    fn of_option(message: &str) -> Self {
-        Self {
-            offset: None,
-            message: message.to_owned(),
-        }
-    }
-
     fn at(offset: usize, message: impl Into<String>) -> Self {
         Self {
-            offset: Some(offset),
+            offset,
             message: message.into(),
-        }
-    }
-
-    fn of(self, name: &str) -> PluginError {
-        PluginError::InvalidOption {
-            name: name.to_owned(),
-            offset: self.offset.and_then(|offset| u32::try_from(offset).ok()),
-            message: self.message,
         }
     }
 }
 
-fn fields(value: &str) -> Result<Vec<String>, Fault> {
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.message, self.offset)
+    }
+}
+
+fn fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    names(<&str>::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn names(value: &str) -> Result<Vec<String>, Fault> {
     let named = if value.trim_start().starts_with('[') {
         json_names(value)?
     } else {
@@ -156,40 +135,17 @@ fn json_names(value: &str) -> Result<Vec<(usize, String)>, Fault> {
     named.collect()
 }
 
-/// Where serde_json met an error: it counts lines, and bytes in a line, from 1.
-fn json_offset(text: &str, error: &serde_json::Error) -> usize {
-    let lines = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1));
-    let before = lines.map(str::len).sum::<usize>();
-    before + error.column().saturating_sub(1)
-}
-
 /// Where `part`, a slice of `whole`, begins in it.
 fn offset_in(whole: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
-fn delimiter(value: &str) -> Result<u8, Fault> {
+fn delimiter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     let wrong = "it is one ASCII character, but no letter, digit, `\"`, `+`, `-`, `.` or line end";
-    match value.as_bytes() {
+    match <&[u8]>::deserialize(deserializer)? {
         [b'"' | b'+' | b'-' | b'.' | b'\r' | b'\n' | b'\0'] => Err(Fault::at(0, wrong)),
         [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
         _ => Err(Fault::at(0, wrong)),
     }
-}
-
-fn quote_style(value: &str) -> Result<QuoteStyle, Fault> {
-    match value {
-        "necessary" => Ok(QuoteStyle::Necessary),
-        "non_numeric" => Ok(QuoteStyle::NonNumeric),
-        "always" => Ok(QuoteStyle::Always),
-        _ => Err(Fault::at(0, "it is `necessary`, `non_numeric` or `always`")),
-    }
-}
-
-fn boolean(value: &str) -> Result<bool, Fault> {
-    value
-        .parse()
-        .map_err(|_| Fault::at(0, "it is `true` or `false`"))
+    .map_err(D::Error::custom)
 }

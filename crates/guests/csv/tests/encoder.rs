@@ -51,6 +51,24 @@ fn read_back(settings: &[(&str, &str)], alerts: &[Alert]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The cell was silently empty.
+#[test]
+fn half_a_surrogate_pair_costs_no_other_character() {
+    let json =
+        r#"{"CommandLine":"powershell -enc \"A\" \ud800","IocValue":"\udC00=1","x":["\ud800"]}"#;
+    let got = line(
+        &[
+            ("fields", "CommandLine,IocValue,x"),
+            ("escape_formulas", "true"),
+        ],
+        json,
+    );
+    assert_eq!(
+        got,
+        "\"powershell -enc \"\"A\"\" \u{fffd}\",\u{fffd}=1,\"[\"\"\\ud800\"\"]\""
+    );
+}
+
 /// What `check` says of an option: its name, the offset and the message.
 fn fault(settings: &[(&str, &str)]) -> (String, Option<u32>, String) {
     match check(&options(settings)) {

@@ -11,7 +11,7 @@ use crate::bindings::wasi::http::types::{
     Scheme, http_error_code,
 };
 use crate::bindings::wasi::io::streams::{InputStream, StreamError};
-use crate::question::Base;
+use crate::url::Base;
 
 /// Bytes asked for at a time. Hosts hand out what one read of the connection gave,
 /// at most some 100 KiB, so more would only reserve memory.

@@ -8,13 +8,16 @@
 /// have three levels; the bound is also that of most JSON readers.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Whether a JSON text is nested deeper than `most`.
-pub(crate) fn exceeds(json: &str, most: usize) -> bool {
+/// Whether a JSON text, with jaq's comments or without, is nested deeper than `most`.
+pub(crate) fn exceeds(json: &[u8], most: usize) -> bool {
     let mut depth = 0_usize;
     let mut in_string = false;
-    let mut bytes = json.bytes();
+    let mut bytes = json.iter();
     while let Some(byte) = bytes.next() {
         match byte {
+            b'#' if !in_string => {
+                bytes.by_ref().find(|byte| **byte == b'\n');
+            }
             b'"' => in_string = !in_string,
             b'\\' if in_string => {
                 bytes.next();
@@ -38,9 +41,11 @@ mod tests {
 
     #[test]
     fn depth_counts_brackets_outside_strings_only() {
-        assert!(!exceeds(r#"{"a":[[]]}"#, 3));
-        assert!(exceeds(r#"{"a":[[]]}"#, 2));
-        assert!(!exceeds(r#"{"a":"[[[[\"{{{"}"#, 1));
-        assert!(!exceeds(r#"[[],[],[],{"a\\":[]}]"#, 3));
+        assert!(!exceeds(br#"{"a":[[]]}"#, 3));
+        assert!(exceeds(br#"{"a":[[]]}"#, 2));
+        assert!(!exceeds(br#"{"a":"[[[[\"{{{"}"#, 1));
+        assert!(!exceeds(br#"[[],[],[],{"a\\":[]}]"#, 3));
+        assert!(exceeds(b"#\"\n[[[[", 3));
+        assert!(!exceeds(b"\"#\" #[[[[", 3));
     }
 }

@@ -14,12 +14,13 @@ use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
+use watchbell_detection::without_halves;
 
 use crate::budget::{Budget, Spent};
 use crate::fault::Fault;
 use crate::unchanged::unchanged;
 use crate::write::{self, Unwritable};
-use crate::{complexity, depth, refused};
+use crate::{complexity, depth, fromjson, refused};
 
 /// The longest message about a record, in bytes. jq puts the offending value into its
 /// messages, and that may be a whole detection.
@@ -57,7 +58,8 @@ impl Filter {
         let natives = jaq_core::funs()
             .chain(jaq_std::funs())
             .chain(jaq_json::funs())
-            .filter(|(name, _, _)| refused::reason(name).is_none());
+            .filter(|(name, _, _)| refused::reason(name).is_none() && *name != fromjson::NAME)
+            .chain([fromjson::native()]);
         let arena = Arena::default();
         let file = File {
             code: text,
@@ -75,9 +77,11 @@ impl Filter {
 
     /// What the filter makes of a detection's JSON text, in its order.
     pub(crate) fn run(&self, json: &str, budget: &mut Budget) -> Result<Vec<Output>, Failure> {
-        if depth::exceeds(json, depth::MAX_DEPTH) {
+        if depth::exceeds(json.as_bytes(), depth::MAX_DEPTH) {
             return Err(Unwritable::TooDeep.into());
         }
+        // A filter cannot hold half a surrogate pair. What it leaves unchanged keeps its text.
+        let json = without_halves(json);
         let input = jaq_json::read::parse_single(json.as_bytes())
             .map_err(|error| Failure::Record(format!("it is not JSON: {error}")))?;
         let context = Ctx::<JustLut<Val>>::new(&self.0.lut, Vars::new([]));

@@ -14,24 +14,22 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `processor` | `check` and `process`, the two functions of the contract |
+//! | `processor` | the processor, and the contract's two functions for tests |
 //! | `options` | what a user may set |
 //! | `filter` | compiling and running |
+//! | `fromjson` | text of a detection as a value |
 //! | `fault` | where a filter is wrong |
 //! | `refused` | what a filter may not use |
 //! | `unchanged` | whether an output is the input |
 //! | `write` | a value as JSON |
 //! | `budget`, `complexity`, `depth` | bounds |
-//! | `component` | the component's exports, on WebAssembly only |
 
 mod budget;
 mod complexity;
-#[cfg(target_arch = "wasm32")]
-mod component;
 mod depth;
-mod error;
 mod fault;
 mod filter;
+mod fromjson;
 mod options;
 mod processor;
 mod refused;
@@ -40,7 +38,9 @@ mod write;
 
 pub use budget::GROWTH_BYTES;
 pub use complexity::MAX_OPERATORS;
-pub use error::PluginError;
 pub use filter::MAX_MESSAGE_BYTES;
 pub use options::MAX_FILTER_BYTES;
-pub use processor::{check, process};
+pub use processor::{Jq, check, process};
+pub use watchbell_sdk::Error as PluginError;
+
+watchbell_sdk::export_processor!(Jq);

@@ -211,6 +211,41 @@ fn nesting_is_bounded_going_in_and_coming_out() {
     }
 }
 
+/// No filter passed a detection with half a surrogate pair.
+#[test]
+fn half_a_surrogate_pair_costs_no_other_member() {
+    let json =
+        r#"{"FullId":"a","CommandLine":"x \ud800","n":1.50,"t":"\uDC00\ud83d\ude00\\ud800"}"#;
+    assert_eq!(texts(".", json), [json]);
+    assert_eq!(texts(r#"select(.FullId == "a")"#, json), [json]);
+    let changed = "{\"FullId\":\"a\",\"CommandLine\":\"x \u{fffd}\",\"n\":1.50,\"t\":\"\u{fffd}😀\\\\ud800\",\"k\":1}";
+    assert_eq!(texts(".k = 1", json), [changed]);
+    let inner = r#"{"FullId":"a","c":"{\"x\":\"\\ud800\"}"}"#;
+    assert_eq!(
+        texts("{x: .c | fromjson | .x}", inner),
+        ["{\"x\":\"\u{fffd}\"}"]
+    );
+}
+
+/// An attacker's command line ended the component with an overflow of its stack.
+#[test]
+fn text_that_is_read_as_json_may_not_be_nested_without_end() {
+    for open in ["[", "{\\\"a\\\":", "#\\\"\\n["] {
+        let json = format!(r#"{{"c":"{}"}}"#, open.repeat(100_000));
+        assert!(message(".x = (.c | fromjson)", &json).contains("nested"));
+        assert_eq!(
+            texts("{x: (try (.c | fromjson) catch 1)}", &json),
+            [r#"{"x":1}"#]
+        );
+    }
+    assert_eq!(
+        texts("{x: [.c | fromjson]}", r#"{"c":"1 [2] \"a\""}"#),
+        [r#"{"x":[1,[2],"a"]}"#]
+    );
+    assert!(message("{x: (1 | fromjson)}", "{}").contains("string"));
+    assert!(message("{x: (.c | fromjson)}", r#"{"c":"{"}"#).contains("cannot parse"));
+}
+
 #[test]
 fn the_language_has_what_filters_over_detections_need() {
     let json = concat!(

@@ -2,15 +2,15 @@
 
 use super::{covered, quarantine};
 use crate::entry::{Packer, compress};
-use crate::{Commit, Committed, EntryId, Error, FeedId, Record};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::{Commit, Committed, EntryId, Error, FeedId, Record, Time};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed, Error> {
     let feed = work.feed;
-    let (source, label): (String, String) = connection
-        .prepare_cached("SELECT source, label FROM feed WHERE id = ?")?
-        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))
+    let (source, label, cursor): (String, String, Option<Time>) = connection
+        .prepare_cached("SELECT source, label, cursor FROM feed WHERE id = ?")?
+        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?
         .ok_or(Error::NoFeed)?;
     let from = Origin {
@@ -23,20 +23,22 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
         .exists([&source])?;
     let mut done = Committed::default();
     let mut packer = Packer::default();
-    let mut insert = connection
-        .prepare_cached("INSERT OR IGNORE INTO key (feed, time, identity) VALUES (?, ?, ?)")?;
-    let read = if work.around_covered {
-        covered::list(connection, feed, "")?
-    } else {
-        Vec::new()
+    // A part of a window moves no cursor. Before there is one, about now.
+    let read_to = work.read_to.max(work.cursor).max(cursor);
+    let seen = read_to.unwrap_or(work.at);
+    let mut keys = Keys::new(connection, feed, seen)?;
+    let read = match work.again {
+        true => Vec::new(),
+        false if work.around_covered => covered::list(connection, feed, "")?,
+        false => covered::list(connection, feed, covered::PASSED)?,
     };
-    let was_read = |time| read.iter().any(|(from, to)| (*from..*to).contains(&time));
+    let was_read = |time| is_within(&read, time);
     for record in &work.records {
         if was_read(record.time) {
             done.duplicates += 1;
             continue;
         }
-        let is_new = insert.execute(params![feed.0, record.time, key(&record.identity)])? > 0;
+        let is_new = keys.add(record)?;
         if is_new {
             done.fresh += 1;
             let oldest = done.oldest_fresh.unwrap_or(record.time);
@@ -69,10 +71,57 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
     if let Some(below) = work.forget_below {
         forget(connection, feed, below)?;
     }
+    if let Some(below) = work.forget_undated_below {
+        forget_undated(connection, feed, below)?;
+    }
     Ok(done)
 }
 
-/// Which of these have their keys here.
+/// What was read of a feed, by its identity.
+struct Keys<'c> {
+    feed: FeedId,
+    dated: CachedStatement<'c>,
+    find_undated: CachedStatement<'c>,
+    undated: CachedStatement<'c>,
+    /// How far the feed was read with this commit, all of it or a part.
+    seen: Time,
+}
+
+impl<'c> Keys<'c> {
+    fn new(connection: &'c Connection, feed: FeedId, seen: Time) -> Result<Self, Error> {
+        Ok(Self {
+            feed,
+            dated: connection.prepare_cached(
+                "INSERT OR IGNORE INTO key (feed, time, identity) VALUES (?, ?, ?)",
+            )?,
+            find_undated: connection.prepare_cached(FIND_UNDATED)?,
+            undated: connection.prepare_cached(
+                "INSERT INTO undated (feed, identity, seen) VALUES (?, ?, ?)
+                 ON CONFLICT DO UPDATE SET seen = max(seen, excluded.seen)",
+            )?,
+            seen,
+        })
+    }
+
+    /// Adds a record; whether it was not there.
+    fn add(&mut self, record: &Record) -> Result<bool, Error> {
+        let key = key(&record.identity);
+        if record.time != Record::UNDATED {
+            return Ok(self.dated.execute(params![self.feed.0, record.time, key])? > 0);
+        }
+        let is_new = !self.find_undated.exists(params![self.feed.0, key])?;
+        self.undated.execute(params![self.feed.0, key, self.seen])?;
+        Ok(is_new)
+    }
+}
+
+const FIND_UNDATED: &str = "SELECT 1 FROM undated WHERE feed = ? AND identity = ?";
+
+fn is_within(ranges: &[(Time, Time)], time: Time) -> bool {
+    ranges.iter().any(|(from, to)| (*from..*to).contains(&time))
+}
+
+/// Which of these were read before.
 pub(super) fn known(
     connection: &Connection,
     feed: FeedId,
@@ -80,9 +129,17 @@ pub(super) fn known(
 ) -> Result<Vec<bool>, Error> {
     let mut find = connection
         .prepare_cached("SELECT 1 FROM key WHERE feed = ? AND time = ? AND identity = ?")?;
+    let mut find_undated = connection.prepare_cached(FIND_UNDATED)?;
+    let passed = covered::list(connection, feed, covered::PASSED)?;
     records
         .iter()
-        .map(|record| Ok(find.exists(params![feed.0, record.time, key(&record.identity)])?))
+        .map(|record| {
+            if record.time == Record::UNDATED {
+                return Ok(find_undated.exists(params![feed.0, key(&record.identity)])?);
+            }
+            let has_key = find.exists(params![feed.0, record.time, key(&record.identity)])?;
+            Ok(has_key || is_within(&passed, record.time))
+        })
         .collect()
 }
 
@@ -123,6 +180,18 @@ fn forget(connection: &Connection, feed: FeedId, below: i64) -> Result<(), Error
     connection
         .prepare_cached("UPDATE feed SET keys_from = max(keys_from, ?) WHERE id = ?")?
         .execute(params![below, feed.0])?;
+    covered::forget_passed(connection, feed, below)
+}
+
+/// Keys of records without a date are dropped that were not found since. While something is
+/// in quarantine they stay: what is read when that is tried again may be from long ago.
+fn forget_undated(connection: &Connection, feed: FeedId, below: Time) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "DELETE FROM undated WHERE feed = ?1 AND seen < ?2 AND NOT EXISTS (
+                SELECT 1 FROM quarantine q WHERE q.feed = ?1 AND q.reader IS NULL)",
+        )?
+        .execute(params![feed.0, below])?;
     Ok(())
 }
 

@@ -2,23 +2,31 @@
 
 mod commit;
 mod covered;
-mod held;
+mod disk;
+mod durable;
+mod failing;
+mod folder;
 mod open;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod power;
 mod quarantine;
 mod readers;
+mod rejected;
 mod rows;
 mod writer;
 
 use crate::{
-    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName, Forgotten,
-    Ledger, NewHeld, OpenError, Part, Position, QuarantineId, Quarantined, Reader, Record, Stands,
-    Time,
+    Backlog, Commit, Committed, Entry, EntryId, Error, Failure, Feed, FeedId, FeedName,
+    FeedProgress, Forgotten, Ledger, NewRejected, OpenError, Partition, Position, QuarantineId,
+    Quarantined, Reader, ReaderFailure, Record, Time,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use disk::Disk;
+pub use folder::private_folder;
+use rusqlite::{Connection, params};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use writer::Writer;
 
@@ -27,46 +35,59 @@ pub struct Sqlite {
     /// None when this only reads beside another process.
     writer: Option<Writer>,
     reading: Mutex<Connection>,
+    /// What lay in the folder when it was made; none when it was there.
+    made_beside: Option<Vec<PathBuf>>,
     /// Held as long as this is.
     _lock: Option<File>,
 }
 
 impl Sqlite {
-    /// Opens the ledger in `folder`, which is made (mode 0700) with an empty one when it
-    /// is missing. Only one process at a time can.
+    /// Opens the ledger in `data_dir` (in its [`private_folder`]), which is made (mode 0700)
+    /// with an empty one when it is missing. Only one process at a time can.
     ///
     /// # Errors
     /// [`OpenError`]; what is there is left as it is.
-    pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        open::folder(folder)?;
-        let lock = open::lock(folder)?;
-        let file = open::file(folder);
-        let connection = open::writing(&file)?;
-        let writer = Writer::start(connection).map_err(|source| OpenError::Io {
-            path: file.clone(),
-            source,
-        })?;
+    pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        Self::open_on(&disk::System, data_dir)
+    }
+
+    fn open_on(disk: &dyn Disk, data_dir: &Path) -> Result<Self, OpenError> {
+        let folder = private_folder(data_dir);
+        let rests = folder::rests(&folder);
+        folder::make(&folder)?;
+        folder::tighten_files(&folder)?;
+        let lock = open::lock(&folder)?;
+        let file = open::file(&folder);
+        let (connection, is_new) = open::writing(&file, disk)?;
+        let writer = Writer::start(connection).map_err(|error| OpenError::io(&file, error))?;
         Ok(Self {
             writer: Some(writer),
-            reading: Mutex::new(open::reading(&file)?),
+            reading: Mutex::new(open::reading(&file, disk)?),
+            made_beside: is_new.then_some(rests),
             _lock: Some(lock),
         })
     }
 
-    /// Opens the ledger in `folder` to look at, beside a process that writes it or
+    /// Opens the ledger in `data_dir` to look at, beside a process that writes it or
     /// without one. Whatever would change it is refused.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn look(folder: &Path) -> Result<Self, OpenError> {
-        let file = open::file(folder);
-        let connection = open::reading(&file)?;
-        open::check(&connection, &file)?;
+    pub fn look(data_dir: &Path) -> Result<Self, OpenError> {
+        let file = open::file(&private_folder(data_dir));
         Ok(Self {
             writer: None,
-            reading: Mutex::new(connection),
+            reading: Mutex::new(open::looking(&file, &disk::System)?),
+            made_beside: None,
             _lock: None,
         })
+    }
+
+    /// When the ledger was missing and an empty one was made: what lay in its folder, which
+    /// may say that there was one. None when it was there.
+    #[must_use]
+    pub fn made_beside(&self) -> Option<&[PathBuf]> {
+        self.made_beside.as_deref()
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
@@ -91,15 +112,15 @@ impl Ledger for Sqlite {
         }
         let name = name.clone();
         self.write(move |connection| {
-            rows::enrol(connection, &[(name.clone(), name.tenant.clone())])?;
+            rows::register_feeds(connection, &[(name.clone(), name.tenant.clone())])?;
             rows::feed(connection, &name)?
                 .ok_or_else(|| Error::Other("the feed is gone".to_owned()))
         })
     }
 
-    fn enrol(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error> {
+    fn register_feeds(&self, feeds: &[(FeedName, String)]) -> Result<Vec<FeedId>, Error> {
         let feeds = feeds.to_vec();
-        self.write(move |connection| rows::enrol(connection, &feeds))
+        self.write(move |connection| rows::register_feeds(connection, &feeds))
     }
 
     fn forget_feed(&self, feed: FeedId) -> Result<u64, Error> {
@@ -110,8 +131,8 @@ impl Ledger for Sqlite {
         rows::feeds(&self.read())
     }
 
-    fn stands(&self, feed: FeedId) -> Result<Stands, Error> {
-        rows::stands(&self.read(), feed)
+    fn feed_progress(&self, feed: FeedId) -> Result<FeedProgress, Error> {
+        rows::feed_progress(&self.read(), feed)
     }
 
     fn covered(&self, feed: FeedId, job: &str) -> Result<Vec<(Time, Time)>, Error> {
@@ -144,29 +165,15 @@ impl Ledger for Sqlite {
     }
 
     fn set_cursor(&self, feed: FeedId, to: Time, replay: bool) -> Result<Option<Time>, Error> {
-        self.write(move |connection| {
-            connection.execute(
-                "UPDATE feed SET cursor = ? WHERE id = ?",
-                params![to, feed.0],
-            )?;
-            if replay {
-                connection.execute(
-                    "DELETE FROM key WHERE feed = ? AND time >= ?",
-                    params![feed.0, to],
-                )?;
-                covered::cut(connection, feed, to)?;
-                connection.execute(
-                    "UPDATE feed SET keys_from = min(keys_from, ?) WHERE id = ?",
-                    params![to, feed.0],
-                )?;
-            }
-            let keys_from = connection
-                .query_row("SELECT keys_from FROM feed WHERE id = ?", [feed.0], |row| {
-                    row.get(0)
-                })
-                .optional()?;
-            Ok(keys_from.flatten())
-        })
+        self.write(move |connection| rows::set_cursor(connection, feed, to, replay))
+    }
+
+    fn newest_entry(&self, feed: FeedId) -> Result<Option<EntryId>, Error> {
+        readers::newest_of(&self.read(), feed)
+    }
+
+    fn undelivered(&self, feed: FeedId, up_to: EntryId) -> Result<u64, Error> {
+        readers::undelivered_of(&self.read(), feed, up_to)
     }
 
     fn register(&self, readers: &[Reader], forget: &[String]) -> Result<Vec<Forgotten>, Error> {
@@ -178,7 +185,7 @@ impl Ledger for Sqlite {
         readers::names(&self.read())
     }
 
-    fn position(&self, reader: &str, part: Part<'_>) -> Result<Position, Error> {
+    fn position(&self, reader: &str, part: Partition<'_>) -> Result<Position, Error> {
         readers::position(&self.read(), reader, part)
     }
 
@@ -186,11 +193,16 @@ impl Ledger for Sqlite {
         readers::waiting(&self.read(), reader)
     }
 
-    fn backlog(&self, reader: &str, part: Part<'_>) -> Result<Backlog, Error> {
+    fn backlog(&self, reader: &str, part: Partition<'_>) -> Result<Backlog, Error> {
         readers::backlog(&self.read(), reader, part)
     }
 
-    fn next(&self, reader: &str, part: Part<'_>, after: EntryId) -> Result<Option<Entry>, Error> {
+    fn next(
+        &self,
+        reader: &str,
+        part: Partition<'_>,
+        after: EntryId,
+    ) -> Result<Option<Entry>, Error> {
         let packed = readers::next(&self.read(), reader, part, after)?;
         packed.map(readers::Packed::unpack).transpose()
     }
@@ -198,7 +210,7 @@ impl Ledger for Sqlite {
     fn acknowledge(
         &self,
         reader: &str,
-        part: Part<'_>,
+        part: Partition<'_>,
         entry: EntryId,
         state: Option<Vec<u8>>,
     ) -> Result<(), Error> {
@@ -208,12 +220,34 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn hold_back(&self, reader: &str, held: Vec<NewHeld>, at: Time) -> Result<usize, Error> {
-        let reader = reader.to_owned();
-        self.write(move |connection| held::put(connection, &reader, &held, at))
+    fn reader_failed(
+        &self,
+        reader: &str,
+        part: Partition<'_>,
+        failure: Option<Failure>,
+    ) -> Result<(), Error> {
+        let (reader, part) = (reader.to_owned(), part.map(str::to_owned));
+        self.write(move |connection| match &failure {
+            Some(failure) => failing::put(connection, &reader, part.as_deref(), failure),
+            None => failing::remove(connection, &reader, part.as_deref()),
+        })
     }
 
-    fn spare(&self) -> Result<u64, Error> {
+    fn reader_failures(&self) -> Result<Vec<ReaderFailure>, Error> {
+        failing::list(&self.read())
+    }
+
+    fn quarantine(
+        &self,
+        reader: &str,
+        rejected: Vec<NewRejected>,
+        at: Time,
+    ) -> Result<usize, Error> {
+        let reader = reader.to_owned();
+        self.write(move |connection| rejected::put(connection, &reader, &rejected, at))
+    }
+
+    fn unused_bytes(&self) -> Result<u64, Error> {
         let connection = self.read();
         let number = |name| {
             let number = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))?;
@@ -237,10 +271,10 @@ impl Ledger for Sqlite {
 
     fn retry(&self, id: Option<QuarantineId>) -> Result<u64, Error> {
         self.write(move |connection| {
-            let held = held::retry(connection, id)?;
+            let rejected = rejected::retry(connection, id)?;
             match id {
-                Some(_) if held > 0 => Ok(held),
-                _ => Ok(held + quarantine::retry(connection, id)?),
+                Some(_) if rejected > 0 => Ok(rejected),
+                _ => Ok(rejected + quarantine::retry(connection, id)?),
             }
         })
     }

@@ -13,18 +13,23 @@ pub(super) fn put(
     at: Time,
 ) -> Result<bool, Error> {
     let is_gap = new.kind == Unread::Gap;
+    let digest = digest(new);
+    if !is_gap && widen(connection, feed, new, digest)? {
+        return Ok(false);
+    }
     let added = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO quarantine
-                (feed, is_gap, from_time, to_time, digest, reason, raw_bytes, body, found_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (feed, is_gap, from_time, to_time, found_to, digest, reason, raw_bytes, body,
+                 found_at)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             feed.0,
             is_gap,
             new.from,
             new.to,
-            digest(new),
+            digest,
             new.reason,
             i64::try_from(new.body.len()).unwrap_or(i64::MAX),
             compress(&new.body)?,
@@ -33,11 +38,52 @@ pub(super) fn put(
     Ok(added > 0)
 }
 
-/// What makes it the same: an element's bytes, a gap's bounds.
+/// Has an entry of the same bytes stand for this element, too, if their windows are mostly
+/// the same; whether there is one.
+///
+/// Polls overlap, so one element is found in the windows of several; and nothing says of two
+/// equal ones whether they are one. So the entry's window becomes one around both, and
+/// trying it again asks for all that may be one of them. One element is found for as long as
+/// windows reach back to it, so the entry grows by one window's length after the window in
+/// which it was found first; then another entry is begun, and each can still be asked for.
+fn widen(
+    connection: &Connection,
+    feed: FeedId,
+    new: &NewQuarantine,
+    digest: [u8; 32],
+) -> Result<bool, Error> {
+    let mut overlapping = connection.prepare_cached(
+        "SELECT id, from_time, to_time, found_to FROM quarantine
+         WHERE feed = ?1 AND digest = ?2 AND reader IS NULL AND from_time <= ?4 AND ?3 <= to_time",
+    )?;
+    let mut rows = overlapping.query(params![feed.0, digest, new.from, new.to])?;
+    let length = |from: Time, to: Time| i128::from(to) - i128::from(from);
+    while let Some(row) = rows.next()? {
+        let (id, from, to): (i64, Time, Time) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let found_to: Time = row.get(3)?;
+        let (least, most) = (from.min(new.from), to.max(new.to));
+        if (least, most) == (from, to) {
+            return Ok(true);
+        }
+        let whole = length(new.from, new.to);
+        let shared = length(from.max(new.from), to.min(new.to));
+        if shared * 2 >= whole && length(found_to, new.to) <= whole {
+            connection
+                .prepare_cached(
+                    "UPDATE OR IGNORE quarantine SET from_time = ?, to_time = ? WHERE id = ?",
+                )?
+                .execute(params![least, most, id])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What makes it the same, beside its window: an element's bytes.
 fn digest(new: &NewQuarantine) -> [u8; 32] {
     let mut digest = Sha256::new();
     match new.kind {
-        Unread::Element | Unread::Held => digest.update(&new.body),
+        Unread::Element | Unread::Rejected => digest.update(&new.body),
         Unread::Gap => {
             digest.update(b"gap");
             digest.update(new.from.to_le_bytes());
@@ -79,7 +125,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         source: row.get(1)?,
         tenant: row.get(2)?,
         kind: match (&reader, row.get(3)?) {
-            (Some(_), _) => Unread::Held,
+            (Some(_), _) => Unread::Rejected,
             (None, true) => Unread::Gap,
             (None, false) => Unread::Element,
         },

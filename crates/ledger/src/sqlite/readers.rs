@@ -1,6 +1,6 @@
 //! Readers, and what waits for them.
 
-use crate::{Backlog, Entry, EntryId, Error, Forgotten, Part, Position, Reader};
+use crate::{Backlog, Entry, EntryId, Error, FeedId, Forgotten, Partition, Position, Reader};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// Of a source that the reader ?1 takes, what waits for it after ?2: beyond what it has of
@@ -11,7 +11,7 @@ const WAITS: &str = "entry.id > ?2
                            WHERE p.reader = ?1 AND p.tenant = entry.tenant), 0)";
 
 /// A query over what waits for a reader, or for the part of it that is ?3.
-pub(super) fn over(select: &str, part: Part<'_>, rest: &str) -> String {
+pub(super) fn over(select: &str, part: Partition<'_>, rest: &str) -> String {
     let tenant = of_part(part);
     format!(
         "{select} FROM entry WHERE {WAITS} {tenant}
@@ -20,7 +20,7 @@ pub(super) fn over(select: &str, part: Part<'_>, rest: &str) -> String {
 }
 
 /// The first entry of that: one look into an index for each source, however much waits.
-pub(super) fn first(part: Part<'_>) -> String {
+pub(super) fn first(part: Partition<'_>) -> String {
     let tenant = of_part(part);
     format!(
         "SELECT min((SELECT entry.id FROM entry WHERE {WAITS} {tenant}
@@ -30,19 +30,19 @@ pub(super) fn first(part: Part<'_>) -> String {
 }
 
 /// That entry itself.
-pub(super) fn following(part: Part<'_>) -> String {
+pub(super) fn following(part: Partition<'_>) -> String {
     format!(
         "SELECT id, source, tenant, records, raw_bytes, payload FROM entry WHERE id = ({})",
         first(part)
     )
 }
 
-fn of_part(part: Part<'_>) -> &'static str {
+fn of_part(part: Partition<'_>) -> &'static str {
     part.map_or("", |_| "AND entry.tenant = ?3")
 }
 
 /// ?1, ?2 and, for a part, ?3 of such a query.
-fn named<'p>(reader: &'p &str, after: &'p i64, part: &'p Part<'_>) -> Vec<&'p dyn ToSql> {
+fn named<'p>(reader: &'p &str, after: &'p i64, part: &'p Partition<'_>) -> Vec<&'p dyn ToSql> {
     let mut named: Vec<&dyn ToSql> = vec![reader, after];
     named.extend(part.as_ref().map(|tenant| tenant as &dyn ToSql));
     named
@@ -52,6 +52,26 @@ pub(super) fn names(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare_cached("SELECT name FROM reader ORDER BY name")?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The newest entry of a feed that is still held for a reader.
+pub(super) fn newest_of(connection: &Connection, feed: FeedId) -> Result<Option<EntryId>, Error> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT max(id) FROM entry WHERE feed = ?")?
+        .query_row([feed.0], |row| row.get(0))?;
+    Ok(newest.map(EntryId))
+}
+
+/// How many records of a feed, up to an entry, are still held for a reader.
+pub(super) fn undelivered_of(
+    connection: &Connection,
+    feed: FeedId,
+    up_to: EntryId,
+) -> Result<u64, Error> {
+    let records: i64 = connection
+        .prepare_cached("SELECT ifnull(sum(records), 0) FROM entry WHERE feed = ? AND id <= ?")?
+        .query_row(params![feed.0, up_to.0], |row| row.get(0))?;
+    Ok(u64::try_from(records).unwrap_or(0))
 }
 
 pub(super) fn register(
@@ -90,6 +110,7 @@ pub(super) fn register(
             )?;
         }
     }
+    super::failing::forget_gone(connection)?;
     remove_taken(connection, None, EntryId(0), EntryId(i64::MAX))?;
     Ok(forgotten)
 }
@@ -116,7 +137,7 @@ fn check_sources(connection: &Connection, reader: &Reader) -> Result<(), Error> 
 pub(super) fn position(
     connection: &Connection,
     reader: &str,
-    part: Part<'_>,
+    part: Partition<'_>,
 ) -> Result<Position, Error> {
     let whole = connection
         .prepare_cached("SELECT acknowledged, state FROM reader WHERE name = ?")?
@@ -155,7 +176,7 @@ pub(super) fn waiting(connection: &Connection, reader: &str) -> Result<Vec<Strin
 pub(super) fn backlog(
     connection: &Connection,
     reader: &str,
-    part: Part<'_>,
+    part: Partition<'_>,
 ) -> Result<Backlog, Error> {
     let after = position(connection, reader, part)?.acknowledged;
     let count = |row: &Row<'_>, index| {
@@ -203,7 +224,7 @@ impl Packed {
 pub(super) fn next(
     connection: &Connection,
     reader: &str,
-    part: Part<'_>,
+    part: Partition<'_>,
     after: EntryId,
 ) -> Result<Option<Packed>, Error> {
     Ok(connection
@@ -223,7 +244,7 @@ pub(super) fn next(
 pub(super) fn acknowledge(
     connection: &Connection,
     reader: &str,
-    part: Part<'_>,
+    part: Partition<'_>,
     entry: EntryId,
     state: Option<Vec<u8>>,
 ) -> Result<(), Error> {
@@ -271,7 +292,7 @@ fn catch_up(connection: &Connection, reader: &str) -> Result<(), Error> {
 /// takes it has acknowledged it, so the range that was acknowledged now is enough.
 fn remove_taken(
     connection: &Connection,
-    part: Part<'_>,
+    part: Partition<'_>,
     after: EntryId,
     to: EntryId,
 ) -> Result<(), Error> {
@@ -281,7 +302,7 @@ fn remove_taken(
     Ok(())
 }
 
-pub(super) fn removal(part: Part<'_>) -> String {
+pub(super) fn removal(part: Partition<'_>) -> String {
     let tenant = match part {
         Some(_) => "entry.tenant = ?3",
         None => "?3 IS NULL",

@@ -1,10 +1,12 @@
 //! Feeds, from rows.
 
-use crate::{Error, Failure, Feed, FeedId, FeedName, Stands, Totals};
+use super::covered;
+use crate::{Error, Failure, Feed, FeedId, FeedName, FeedProgress, Time, Totals};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_from,
-    (SELECT count(*) FROM key k WHERE k.feed = f.id),
+    (SELECT count(*) FROM key k WHERE k.feed = f.id)
+        + (SELECT count(*) FROM undated u WHERE u.feed = f.id),
     f.fresh, f.duplicates, f.last_success, f.last_error_at, f.last_error,
     (SELECT count(*) FROM quarantine q WHERE q.feed = f.id),
     (SELECT ifnull(sum(length(q.body)), 0) FROM quarantine q WHERE q.feed = f.id), f.label, f.last_error_kind
@@ -19,7 +21,7 @@ pub(super) fn feed(connection: &Connection, name: &FeedName) -> Result<Option<Fe
 }
 
 /// Makes them known, and renames those whose tenant is called otherwise now.
-pub(super) fn enrol(
+pub(super) fn register_feeds(
     connection: &Connection,
     feeds: &[(FeedName, String)],
 ) -> Result<Vec<FeedId>, Error> {
@@ -51,7 +53,7 @@ pub(super) fn forget(connection: &Connection, feed: FeedId) -> Result<u64, Error
         [feed.0],
         |row| row.get(0),
     )?;
-    for table in ["entry", "key", "covered", "quarantine"] {
+    for table in ["entry", "key", "undated", "covered", "quarantine"] {
         connection.execute(&format!("DELETE FROM {table} WHERE feed = ?"), [feed.0])?;
     }
     forget_name(connection, &source, &label)?;
@@ -64,6 +66,11 @@ fn forget_name(connection: &Connection, source: &str, label: &str) -> Result<(),
         "DELETE FROM quarantine WHERE feed = 0 AND source = ?1 AND tenant = ?2
          AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.source = ?1 AND f.label = ?2)",
         [source, label],
+    )?;
+    connection.execute(
+        "DELETE FROM failing WHERE tenant = ?1
+         AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.label = ?1)",
+        [label],
     )?;
     // A position is needed as long as entries of that name are held, for whichever reader.
     connection.execute(
@@ -82,7 +89,7 @@ pub(super) fn feeds(connection: &Connection) -> Result<Vec<Feed>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Error> {
+pub(super) fn feed_progress(connection: &Connection, feed: FeedId) -> Result<FeedProgress, Error> {
     let (quarantined, bytes): (i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), ifnull(sum(length(body)), 0) FROM quarantine WHERE feed = ?",
@@ -91,7 +98,7 @@ pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Er
     connection
         .prepare_cached("SELECT cursor, keys_from, rescanned FROM feed WHERE id = ?")?
         .query_row([feed.0], |row| {
-            Ok(Stands {
+            Ok(FeedProgress {
                 cursor: row.get(0)?,
                 keys_from: row.get(1)?,
                 rescanned: row.get(2)?,
@@ -101,6 +108,32 @@ pub(super) fn stands(connection: &Connection, feed: FeedId) -> Result<Stands, Er
         })
         .optional()?
         .ok_or(Error::NoFeed)
+}
+
+/// Sets a cursor by hand; from when keys are complete then.
+pub(super) fn set_cursor(
+    connection: &Connection,
+    feed: FeedId,
+    to: Time,
+    replay: bool,
+) -> Result<Option<Time>, Error> {
+    let keys_from = feed_progress(connection, feed)?.keys_from;
+    if replay {
+        connection.execute(
+            "DELETE FROM key WHERE feed = ? AND time >= ?",
+            params![feed.0, to],
+        )?;
+        connection.execute("DELETE FROM undated WHERE feed = ?", [feed.0])?;
+        covered::cut(connection, feed, to)?;
+    } else if let Some(keys_from) = keys_from {
+        covered::pass_over(connection, feed, (to, keys_from))?;
+    }
+    let keys_from = keys_from.map(|keys_from| keys_from.min(to));
+    connection.execute(
+        "UPDATE feed SET cursor = ?, keys_from = ? WHERE id = ?",
+        params![to, keys_from, feed.0],
+    )?;
+    Ok(keys_from)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Feed> {

@@ -1,11 +1,11 @@
 //! Which files and folders are opened, and who may read them.
 
-use super::support::{failure, feed, open, put, reader, record, waiting};
+use super::support::{NOW, failure, feed, open, put, reader, record, waiting};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use watchbell_ledger::{Error, Ledger, OpenError, Sqlite};
+use watchbell_ledger::{Commit, Error, Ledger, NewQuarantine, OpenError, Sqlite, Unread};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -32,9 +32,33 @@ fn folder_and_files_are_for_their_owner_alone() {
         let path = file.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
-    drop(opened.ledger);
-    fs::set_permissions(&data, Permissions::from_mode(0o750)).unwrap();
-    assert!(refused(&data).to_string().contains("chmod 700"));
+}
+
+/// systemd's StateDirectory makes 0755, and a Kubernetes volume with an fsGroup is opened to
+/// the group at each mount. Both were refused.
+#[test]
+fn a_folder_and_files_of_ours_that_others_may_use_are_taken_from_them() {
+    for (folder_mode, file_mode) in [(0o755, 0o644), (0o2770, 0o660), (0o777, 0o666)] {
+        let opened = open();
+        let data = opened.folder.path().join("data");
+        put(
+            &opened.ledger,
+            &feed(&opened.ledger, "s"),
+            vec![record("x", 1)],
+        );
+        drop(opened.ledger);
+        for file in ["ledger.sqlite", "lock"] {
+            fs::set_permissions(data.join(file), Permissions::from_mode(file_mode)).unwrap();
+        }
+        fs::set_permissions(&data, Permissions::from_mode(folder_mode)).unwrap();
+        let ledger = Sqlite::open(&data).unwrap();
+        assert_eq!(feed(&ledger, "s").keys, 1);
+        assert_eq!(mode(&data), 0o700);
+        for file in fs::read_dir(&data).unwrap() {
+            let path = file.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    }
 }
 
 #[test]
@@ -119,11 +143,13 @@ fn looking_where_nothing_is_makes_nothing() {
 }
 
 /// What brought a file to each version but the last.
-const EARLIER: [&str; 4] = [
+const EARLIER: [&str; 6] = [
     include_str!("../../src/sqlite/schema.sql"),
     include_str!("../../src/sqlite/tenants.sql"),
     include_str!("../../src/sqlite/held.sql"),
     include_str!("../../src/sqlite/owners.sql"),
+    include_str!("../../src/sqlite/rescans.sql"),
+    include_str!("../../src/sqlite/failing.sql"),
 ];
 
 /// Rewrites the ledger as the version `EARLIER[..count]` did: its schema, and the rows in
@@ -146,7 +172,15 @@ fn age(folder: &Path, count: usize) {
     drop(made);
     new.execute("ATTACH ? AS old", [old.to_str().unwrap()])
         .unwrap();
-    for table in ["feed", "key", "covered", "entry", "reader", "takes"] {
+    for table in [
+        "feed",
+        "key",
+        "covered",
+        "entry",
+        "reader",
+        "takes",
+        "quarantine",
+    ] {
         let columns: Vec<String> = new
             .prepare(&format!(
                 "SELECT name FROM pragma_table_info('{table}', 'old')"
@@ -176,6 +210,21 @@ fn a_file_of_an_earlier_version_is_brought_up_to_date() {
         opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
         put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]);
         opened.ledger.failed(other.id, failure("403")).unwrap();
+        let null = |from| NewQuarantine {
+            kind: Unread::Element,
+            from,
+            to: from + 10,
+            reason: "no object".to_owned(),
+            body: b"null".to_vec(),
+        };
+        let quarantine = |ledger: &Sqlite, from| {
+            let commit = Commit {
+                quarantine: vec![null(from)],
+                ..Commit::new(s.id, NOW)
+            };
+            ledger.commit(commit).unwrap().quarantined
+        };
+        assert_eq!(quarantine(&opened.ledger, 100), 1);
         drop(opened.ledger);
         age(opened.folder.path(), count);
         let looked = Sqlite::look(&opened.folder.path().join("data"));
@@ -197,6 +246,10 @@ fn a_file_of_an_earlier_version_is_brought_up_to_date() {
             put(&ledger, &feed(&ledger, "s"), vec![record("x", 1)]).fresh,
             0
         );
+        assert_eq!(quarantine(&ledger, 100), 0, "it is there already");
+        assert_eq!(quarantine(&ledger, 200), 1, "that is another one");
+        let kept = ledger.quarantined(Some(s.id)).unwrap();
+        assert_eq!(ledger.quarantined_body(kept[0].id).unwrap(), b"null");
         // Numbers that were given before are not given again either.
         ledger.forget_feed(other.id).unwrap();
         assert!(feed(&ledger, "another").id > other.id);

@@ -147,13 +147,13 @@ fn what_was_taken_is_spare_and_is_used_before_the_file_grows() {
         one
     };
     // A page may be spare from the start, and is used.
-    assert!(ledger.spare().unwrap() < 1 << 16);
+    assert!(ledger.unused_bytes().unwrap() < 1 << 16);
     let done = put(ledger, &s, vec![big(1)]);
     ledger
         .acknowledge("a", None, *done.entries.last().unwrap(), None)
         .unwrap();
-    let spare = ledger.spare().unwrap();
+    let spare = ledger.unused_bytes().unwrap();
     assert!((1 << 20..2 << 20).contains(&spare), "{spare}");
     put(ledger, &s, vec![big(2)]);
-    assert!(ledger.spare().unwrap() < spare / 8);
+    assert!(ledger.unused_bytes().unwrap() < spare / 8);
 }

@@ -3,8 +3,8 @@
 use super::support::{NOW, failure, feed, open, put, reader, record, take, take_part, waiting};
 use std::sync::Arc;
 use watchbell_ledger::{
-    Commit, Covered, Error, FeedId, FeedName, Ledger, NewHeld, NewQuarantine, Reader, Sqlite, Time,
-    Unread,
+    Commit, Covered, Error, Failure, FeedId, FeedName, Ledger, NewQuarantine, NewRejected, Reader,
+    Record, Sqlite, Time, Unread,
 };
 
 #[test]
@@ -244,6 +244,276 @@ fn nothing_is_in_quarantine_twice_and_what_lifts_it_is_the_commit_that_yields_it
     );
 }
 
+fn quarantined_in(ledger: &Sqlite, feed: FeedId, from: Time, to: Time) -> usize {
+    let null = NewQuarantine {
+        from,
+        to,
+        ..element(b"null")
+    };
+    let commit = Commit {
+        quarantine: vec![null],
+        ..Commit::new(feed, NOW)
+    };
+    ledger.commit(commit).unwrap().quarantined
+}
+
+fn windows(ledger: &Sqlite) -> Vec<(Time, Time)> {
+    let all = ledger.quarantined(None).unwrap();
+    all.iter().map(|one| (one.from, one.to)).collect()
+}
+
+/// Once, the second was dropped as known: trying the entry again asked for the first window
+/// alone, and what came later in the second was lost.
+#[test]
+fn equal_elements_of_two_windows_are_two_in_quarantine() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    for (from, to) in [(0, 1000), (1000, 2000), (5000, 6000), (1998, 3000)] {
+        assert_eq!(quarantined_in(ledger, s, from, to), 1, "{from}..{to}");
+        assert_eq!(quarantined_in(ledger, s, from, to), 0, "{from}..{to}");
+    }
+    let first = ledger.quarantined(None).unwrap()[0].id;
+    let commit = Commit {
+        lift: vec![first],
+        ..Commit::new(s, NOW)
+    };
+    ledger.commit(commit).unwrap();
+    assert_eq!(windows(ledger), [(1000, 2000), (5000, 6000), (1998, 3000)]);
+}
+
+/// Each poll reads the overlap again, and finds there what it could not read before.
+#[test]
+fn an_element_that_overlapping_polls_find_is_one_entry_that_stands_for_all_their_windows() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    let (overlap, interval, at) = (900, 60, 5030);
+    let mut ends = (5040..).step_by(60);
+    let mut last = 0;
+    let mut added = 0;
+    while let Some(end) = ends.next()
+        && end - overlap - interval <= at
+    {
+        added += quarantined_in(ledger, s, end - overlap - interval, end);
+        last = end;
+    }
+    assert_eq!(added, 1);
+    assert_eq!(windows(ledger), [(5040 - overlap - interval, last)]);
+    // Others that come all the time do not make it longer for ever.
+    for end in ends.take(100) {
+        added += quarantined_in(ledger, s, end - overlap - interval, end);
+    }
+    assert!((3..20).contains(&added), "{added}");
+    let longest = windows(ledger).into_iter().map(|(from, to)| to - from);
+    assert!(longest.max().unwrap() <= 2 * (overlap + interval));
+}
+
+/// Once, the short windows that follow a long one made a second entry of its element.
+#[test]
+fn an_element_of_a_long_first_window_is_the_same_in_the_short_ones_that_follow() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    assert_eq!(quarantined_in(ledger, s, 0, 3600), 1);
+    for end in (3601..4200).step_by(60) {
+        assert_eq!(quarantined_in(ledger, s, end - 600, end), 0, "{end}");
+    }
+    assert_eq!(windows(ledger), [(0, 4141)]);
+    // It cannot be the same where windows do not reach back to it any more.
+    assert_eq!(quarantined_in(ledger, s, 3800, 4400), 1);
+}
+
+fn read_undated(ledger: &Sqlite, feed: FeedId, identity: &str, cursor: Time) -> usize {
+    let commit = Commit {
+        records: vec![record(identity, Record::UNDATED)],
+        ..step(feed, cursor)
+    };
+    ledger.commit(commit).unwrap().fresh
+}
+
+/// A step that found nothing, where what was not found for 200 is not needed any more.
+fn step(feed: FeedId, cursor: Time) -> Commit {
+    Commit {
+        cursor: Some(cursor),
+        forget_below: Some(cursor - 100),
+        forget_undated_below: Some(cursor - 200),
+        ..Commit::new(feed, NOW)
+    }
+}
+
+/// Once, its key was kept for ever.
+#[test]
+fn a_record_without_a_date_is_known_for_as_long_as_it_keeps_coming() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    assert_eq!(read_undated(ledger, s, "x", 1000), 1);
+    for cursor in (1150..3000).step_by(150) {
+        assert_eq!(read_undated(ledger, s, "x", cursor), 0, "{cursor}");
+    }
+    let known = [record("x", Record::UNDATED), record("y", Record::UNDATED)];
+    assert_eq!(ledger.known(s, &known).unwrap(), [true, false]);
+    ledger.commit(step(s, 3150)).unwrap();
+    assert_eq!(feed(ledger, "s").keys, 1);
+    // While something is to be read again that may be from long ago, it stays.
+    assert_eq!(quarantined_in(ledger, s, 0, 1000), 1);
+    ledger.commit(step(s, 5000)).unwrap();
+    assert_eq!(feed(ledger, "s").keys, 1);
+    let held = ledger.quarantined(None).unwrap()[0].id;
+    ledger.drop_quarantined(held).unwrap();
+    ledger.commit(step(s, 5001)).unwrap();
+    assert_eq!(feed(ledger, "s").keys, 0);
+}
+
+/// The part of a window that is read first moves no cursor, which may be far behind after an
+/// outage. The key was dropped with the next part, and the record came twice.
+#[test]
+fn a_record_without_a_date_that_a_part_of_a_window_found_is_known_beyond_that_window() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    ledger.commit(step(s, 1000)).unwrap();
+    let part = Commit {
+        records: vec![record("x", Record::UNDATED)],
+        read_to: Some(9000),
+        ..Commit::new(s, NOW)
+    };
+    assert_eq!(ledger.commit(part).unwrap().fresh, 1);
+    assert_eq!(read_undated(ledger, s, "y", 9000), 1);
+    assert_eq!(read_undated(ledger, s, "x", 9100), 0);
+}
+
+/// Times of a reading up to `to`, of which the keys below `forget` are dropped.
+fn read_range(ledger: &Sqlite, feed: FeedId, (from, to): (Time, Time), forget: Time) -> usize {
+    let covered = Some(Covered {
+        job: String::new(),
+        from,
+        to,
+    });
+    let commit = Commit {
+        records: (from..to).map(|time| record("x", time)).collect(),
+        cursor: Some(to),
+        keys_from: Some(from),
+        covered,
+        forget_below: Some(forget),
+        ..Commit::new(feed, NOW)
+    };
+    ledger.commit(commit).unwrap().fresh
+}
+
+/// Once, nothing below the keys was asked for, so that moving the cursor back did nothing.
+#[test]
+fn a_cursor_that_is_moved_back_below_the_keys_reads_what_was_not_read_and_nothing_twice() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    // Read: 100..200, skipped: 200..300, read: 300..400. Keys from 390 on.
+    assert_eq!(read_range(ledger, s, (100, 200), 190), 100);
+    ledger.set_cursor(s, 300, false).unwrap();
+    assert_eq!(read_range(ledger, s, (300, 400), 390), 100);
+    assert_eq!(ledger.set_cursor(s, 50, false), Ok(Some(50)));
+    let opened = opened.reopen();
+    let ledger = &opened.ledger;
+    assert_eq!(feed(ledger, "s").cursor, Some(50));
+    let known = ledger
+        .known(
+            s,
+            &[99, 100, 199, 200, 300, 395, 400].map(|time| record("x", time)),
+        )
+        .unwrap();
+    assert_eq!(known, [false, true, true, false, true, true, false]);
+    // In steps, with overlaps and forgetting.
+    let mut fresh = 0;
+    for from in (50..450).step_by(10) {
+        fresh += read_range(ledger, s, (from - 5, from + 10), from - 20);
+    }
+    assert_eq!(fresh, 5 + 50 + 100 + 50);
+    // With replay all of it comes.
+    ledger.set_cursor(s, 100, true).unwrap();
+    assert_eq!(read_range(ledger, s, (100, 400), 0), 300);
+}
+
+/// What could not be read is not among what was read, wherever the cursor is moved.
+#[test]
+fn moving_a_cursor_back_takes_nothing_from_what_is_in_quarantine() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    assert_eq!(quarantined_in(ledger, s, 150, 160), 1);
+    assert_eq!(read_range(ledger, s, (100, 200), 190), 100);
+    ledger.set_cursor(s, 100, false).unwrap();
+    let times = [149, 155, 161];
+    let mut readable: Vec<_> = times.iter().map(|time| record("x", *time)).collect();
+    readable.push(record("came out", 155));
+    let commit = Commit {
+        records: readable,
+        lift: vec![ledger.quarantined(None).unwrap()[0].id],
+        ..Commit::new(s, NOW)
+    };
+    let done = ledger.commit(commit).unwrap();
+    assert_eq!((done.fresh, done.duplicates), (1, 3));
+}
+
+#[test]
+fn what_a_feed_waits_for_is_counted_up_to_an_entry_and_until_all_readers_have_it() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger
+        .register(&[reader("a", &["s"]), reader("b", &["s", "t"])], &[])
+        .unwrap();
+    let (s, t) = (feed(ledger, "s"), feed(ledger, "t"));
+    assert_eq!(ledger.newest_entry(s.id), Ok(None));
+    put(ledger, &s, vec![record("x", 1), record("y", 1)]);
+    let newest = ledger.newest_entry(s.id).unwrap().unwrap();
+    put(ledger, &t, vec![record("z", 1)]);
+    put(ledger, &s, vec![record("z", 1)]);
+    assert_eq!(ledger.undelivered(s.id, newest), Ok(2));
+    take(ledger, "a");
+    assert_eq!(ledger.undelivered(s.id, newest), Ok(2));
+    take(ledger, "b");
+    assert_eq!(ledger.undelivered(s.id, newest), Ok(0));
+    assert_eq!(ledger.newest_entry(s.id), Ok(None));
+}
+
+/// Times come from a service and from people; none of them is too large to reckon with.
+#[test]
+fn times_at_the_bounds_of_what_there_is_are_times_as_any_other() {
+    let bounds = [Time::MIN, Time::MIN + 1, -1, 0, Time::MAX - 1, Time::MAX];
+    for (from, to) in bounds.iter().flat_map(|from| bounds.map(|to| (*from, to))) {
+        let opened = open();
+        let ledger = &opened.ledger;
+        ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+        let s = feed(ledger, "s").id;
+        let commit = Commit {
+            records: vec![record("x", from), record("x", to)],
+            cursor: Some(to),
+            keys_from: Some(from),
+            forget_below: Some(from),
+            covered: Some(Covered {
+                job: "j".to_owned(),
+                from,
+                to,
+            }),
+            quarantine: vec![NewQuarantine {
+                from,
+                to,
+                ..element(b"null")
+            }],
+            rescanned: Some(from),
+            ..Commit::new(s, to)
+        };
+        let want = if from == to { 1 } else { 2 };
+        assert_eq!(ledger.commit(commit.clone()).unwrap().fresh, want);
+        for (to, replay) in [(to, false), (from, false), (from, true)] {
+            ledger.set_cursor(s, to, replay).unwrap();
+            ledger.commit(commit.clone()).unwrap();
+        }
+        ledger.failed(s, failure("403")).unwrap();
+        assert!(!waiting(ledger, "a").is_empty());
+    }
+}
+
 #[test]
 fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() {
     let opened = open();
@@ -252,14 +522,14 @@ fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() 
     ledger.register(&readers, &[]).unwrap();
     let s = feed(ledger, "s");
     put(ledger, &s, vec![record("x", 1), record("y", 1)]);
-    let bad = NewHeld {
+    let bad = NewRejected {
         source: "s".to_owned(),
         tenant: "t".to_owned(),
         reason: "trapped".to_owned(),
         record: b"y@1".to_vec(),
     };
     for want in [1, 0] {
-        let held = ledger.hold_back("a", vec![bad.clone()], NOW).unwrap();
+        let held = ledger.quarantine("a", vec![bad.clone()], NOW).unwrap();
         assert_eq!(held, want, "the same is not held twice");
     }
     assert_eq!(take(ledger, "a").len(), take(ledger, "b").len());
@@ -268,13 +538,13 @@ fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() 
     let ledger = &opened.ledger;
     let held = ledger.quarantined(Some(s.id)).unwrap();
     let reader_of = held[0].reader.as_deref();
-    assert_eq!((held[0].kind, reader_of), (Unread::Held, Some("a")));
+    assert_eq!((held[0].kind, reader_of), (Unread::Rejected, Some("a")));
     assert_eq!(
         (held[0].source.as_str(), held[0].tenant.as_str()),
         ("s", "t")
     );
     assert_eq!(ledger.quarantined_body(held[0].id).unwrap(), b"y@1");
-    assert!(ledger.stands(s.id).unwrap().quarantined_bytes > 0);
+    assert!(ledger.feed_progress(s.id).unwrap().quarantined_bytes > 0);
 
     assert_eq!(ledger.retry(Some(held[0].id)).unwrap(), 1);
     assert_eq!(ledger.quarantined(None).unwrap(), []);
@@ -284,7 +554,7 @@ fn what_a_reader_could_not_take_is_kept_once_and_tried_again_goes_to_it_alone() 
     assert_eq!(ledger.backlog("a", None).unwrap().entries, 0);
 
     // Of a reader that is gone it stays.
-    ledger.hold_back("a", vec![bad], NOW).unwrap();
+    ledger.quarantine("a", vec![bad], NOW).unwrap();
     ledger.register(&readers[1..], &[]).unwrap();
     assert_eq!(ledger.retry(None).unwrap(), 0);
     let id = ledger.quarantined(None).unwrap()[0].id;
@@ -421,7 +691,7 @@ fn keys_of_a_quarantined_range_are_kept_so_that_its_retry_repeats_nothing() {
         })
         .unwrap();
     assert_eq!((again.fresh, again.duplicates), (2, 1));
-    assert_eq!(ledger.stands(feed).unwrap().quarantined, 1);
+    assert_eq!(ledger.feed_progress(feed).unwrap().quarantined, 1);
 }
 
 #[test]
@@ -447,7 +717,9 @@ fn tenants(ledger: &Sqlite, labels: [&str; 2]) -> Vec<FeedId> {
         api: "siem".to_owned(),
     };
     let [one, two] = labels.map(str::to_owned);
-    ledger.enrol(&[(name("1"), one), (name("2"), two)]).unwrap()
+    ledger
+        .register_feeds(&[(name("1"), one), (name("2"), two)])
+        .unwrap()
 }
 
 fn commit_one(ledger: &Sqlite, feed: FeedId, identity: &str) {
@@ -532,4 +804,44 @@ fn a_tenant_that_is_called_otherwise_keeps_its_cursor_and_one_that_is_forgotten_
     assert_eq!(take(ledger, "a"), ["x@1", "y@1"]);
     assert_eq!(ledger.feeds().unwrap().len(), 1);
     assert!(ledger.forget_feed(ids[1]).is_err());
+}
+
+#[test]
+fn what_goes_wrong_with_a_reader_is_kept_from_its_beginning_until_it_goes_well() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
+    let of = |at, words: &str| {
+        Some(Failure {
+            at,
+            ..failure(words)
+        })
+    };
+    ledger.reader_failed("a", None, of(5, "no folder")).unwrap();
+    ledger.reader_failed("a", None, of(9, "full")).unwrap();
+    ledger.reader_failed("a", Some("t"), of(7, "x")).unwrap();
+    ledger.reader_failed("nobody", None, of(7, "x")).unwrap();
+    let opened = opened.reopen();
+    let failures = opened.ledger.reader_failures().unwrap();
+    let facts: Vec<_> = failures
+        .iter()
+        .map(|one| {
+            let part = one.part.as_deref();
+            (
+                one.reader.as_str(),
+                part,
+                one.since,
+                one.failure.at,
+                one.failure.words.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        facts,
+        [("a", None, 5, 9, "full"), ("a", Some("t"), 7, 7, "x")]
+    );
+    opened.ledger.reader_failed("a", None, None).unwrap();
+    assert_eq!(opened.ledger.reader_failures().unwrap().len(), 1);
+    opened.ledger.register(&[reader("b", &["s"])], &[]).unwrap();
+    assert_eq!(opened.ledger.reader_failures(), Ok(Vec::new()));
 }

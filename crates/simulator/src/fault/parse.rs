@@ -17,7 +17,7 @@ pub enum FaultError {
     #[error("`{0}`: a fault begins with `token:` or `detections:`")]
     Stage(String),
     /// The second word is no effect, or none at this stage.
-    #[error("`{0}`: no such effect at this stage")]
+    #[error("`{0}`: no such effect at this stage; the effects are {all} (bad-element for detections only)", all = Effect::NAMES.join(", "))]
     Effect(String),
     /// A key that this effect does not take.
     #[error("`{0}`: not a key of this effect")]
@@ -281,6 +281,41 @@ mod tests {
                 serde_json::from_str::<Fault>(&json).unwrap().to_string(),
                 line
             );
+        }
+    }
+
+    /// The name under which an effect is listed. Without a wildcard, so that a new effect
+    /// does not compile until it has a name here, which [`Effect::NAMES`] must then hold.
+    fn listed(effect: &Effect) -> &'static str {
+        match effect {
+            Effect::Status { .. } => "400 to 599",
+            Effect::Delay(_) => "delay",
+            Effect::Stall { .. } => "stall",
+            Effect::Truncate { .. } => "truncate",
+            Effect::CutShort { .. } => "cut-short",
+            Effect::Garbage => "garbage",
+            Effect::BadElement(_) => "bad-element",
+            Effect::SignInPage => "sign-in-page",
+            Effect::Redirect { .. } => "redirect",
+            Effect::Endless { .. } => "endless",
+            Effect::ExpireTokens => "expire-tokens",
+            Effect::Drop => "drop",
+        }
+    }
+
+    #[test]
+    fn every_effect_is_listed_and_can_be_written() {
+        for name in Effect::NAMES {
+            let written = name.split(' ').next().unwrap();
+            let line = match *name {
+                "delay" | "stall" => format!("detections:{written}:ms=1"),
+                _ => format!("detections:{written}"),
+            };
+            assert_eq!(listed(&line.parse::<Fault>().unwrap().effect), *name);
+        }
+        let refused = "token:nothing".parse::<Fault>().unwrap_err().to_string();
+        for name in Effect::NAMES {
+            assert!(refused.contains(name), "{refused}");
         }
     }
 

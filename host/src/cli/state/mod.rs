@@ -3,24 +3,36 @@
 mod show;
 mod text;
 
+use super::data_dir::{folder_of, not_opened};
 use super::order;
-use super::run::{data_dir, load, not_opened};
-use crate::config::{Config, TimeBound};
+use super::print;
+use crate::config::TimeBound;
 use crate::control::Order;
 use crate::exit::{Exit, Failure};
+use crate::telemetry::escaped_lines;
 use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use watchbell_ledger::{Ledger, QuarantineId, Sqlite, Time};
+use watchbell_ledger::{Ledger, QuarantineId, Sqlite};
 
 /// Show how far each source was read and what waits for each sink.
 ///
 /// Reads beside a running `watchbell run` and changes nothing; what changes something
 /// goes to the process that runs.
+///
+/// Of the configuration file only data_dir is needed: neither secrets nor tenants.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct State {
+    /// Configuration file (TOML, YAML or JSON): it names data_dir.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "WATCHBELL_CONFIG",
+        global = true
+    )]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
@@ -29,9 +41,6 @@ pub(super) struct State {
 
 #[derive(Debug, Args)]
 struct Look {
-    /// Configuration file (TOML, YAML or JSON): it names data_dir.
-    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
-    config: Option<PathBuf>,
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
@@ -54,13 +63,11 @@ const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// Move a source's cursor: the next poll reads from there.
 ///
-/// Moving it back does not deliver twice, since what was delivered is known; how far back
-/// that reaches is said.
+/// Moved back, what was not read from there on is read and delivered, and what was delivered
+/// does not come again. Moved forward, what lies between is not read; `watchbell backfill`
+/// reads it later, without holding up what is new.
 #[derive(Debug, Args)]
 struct SetCursor {
-    /// Configuration file (TOML, YAML or JSON).
-    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
-    config: PathBuf,
     /// Which source of the file.
     #[arg(long, value_name = "NAME")]
     source: String,
@@ -70,7 +77,7 @@ struct SetCursor {
     /// To when: an instant, or an ISO 8601 duration back from now such as PT2H.
     #[arg(long, value_name = "TIME")]
     to: TimeBound,
-    /// Forget what was read from there on, so that it is delivered again.
+    /// Forget what was read from there on, so that it is delivered once more.
     #[arg(long)]
     replay: bool,
 }
@@ -81,9 +88,6 @@ struct SetCursor {
 /// sinks are kept until then, so that it goes on where it was when it comes back.
 #[derive(Debug, Args)]
 struct Forget {
-    /// Configuration file (TOML, YAML or JSON).
-    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
-    config: PathBuf,
     /// Of which source.
     #[arg(long, value_name = "NAME")]
     source: String,
@@ -96,7 +100,8 @@ struct Forget {
 enum Quarantine {
     /// List what is in quarantine.
     List(Look),
-    /// Print what is kept of an entry, byte for byte.
+    /// Print what is kept of an entry, byte for byte; on a terminal with what it would obey
+    /// escaped.
     Show(Entry),
     /// Try an entry, or all, again: at the next poll, or at its sink.
     Retry(Retry),
@@ -106,50 +111,64 @@ enum Quarantine {
 
 #[derive(Debug, Args)]
 struct Entry {
-    /// Configuration file (TOML, YAML or JSON).
-    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
-    config: PathBuf,
     /// Its number, as `list` says.
     id: i64,
 }
 
 #[derive(Debug, Args)]
 struct Retry {
-    /// Configuration file (TOML, YAML or JSON).
-    #[arg(short, long, value_name = "FILE", env = "WATCHBELL_CONFIG")]
-    config: PathBuf,
     /// Its number, as `list` says. Default: all.
     id: Option<i64>,
 }
 
 impl State {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let config = self.config.ok_or_else(|| {
+            let words = "--config: is missing; name the configuration file, which names data_dir";
+            Failure::new(Exit::Usage, words)
+        })?;
+        let mut look = self.look;
+        let is_list = matches!(self.verb, Some(Verb::Quarantine(Quarantine::List(_))));
+        if self.verb.is_some() && !is_list && (look.json || look.tenant.is_some()) {
+            let words = "--json and --tenant before a verb are for `state` and `state quarantine list`; write them behind the verb";
+            return Err(Failure::new(Exit::Usage, words));
+        }
         match self.verb {
-            None => show::show(&self.look),
-            Some(Verb::SetCursor(verb)) => verb.run().await,
-            Some(Verb::Forget(Forget {
-                config,
-                source,
-                tenant,
-            })) => give(&config, Order::Forget { source, tenant }).await,
-            Some(Verb::Quarantine(Quarantine::List(look))) => show::list(&look),
+            None => show::show(&config, &look),
+            Some(Verb::SetCursor(verb)) => verb.run(&config).await,
+            Some(Verb::Forget(Forget { source, tenant })) => {
+                give(&config, Order::Forget { source, tenant }).await
+            }
+            Some(Verb::Quarantine(Quarantine::List(own))) => {
+                look.json |= own.json;
+                look.tenant = own.tenant.or(look.tenant);
+                show::list(&config, &look)
+            }
             Some(Verb::Quarantine(Quarantine::Show(entry))) => {
-                let ledger = look_at(&entry.config)?.1;
+                let ledger = look_at(&config)?;
                 let body = ledger.quarantined_body(QuarantineId(entry.id));
-                print(&body.map_err(|e| Failure::new(Exit::Usage, e))?)
+                show_body(&body.map_err(|e| Failure::new(Exit::Usage, e))?)
             }
             Some(Verb::Quarantine(Quarantine::Retry(retry))) => {
-                give(&retry.config, Order::Retry { id: retry.id }).await
+                give(&config, Order::Retry { id: retry.id }).await
             }
             Some(Verb::Quarantine(Quarantine::Drop(entry))) => {
-                give(&entry.config, Order::Drop { id: entry.id }).await
+                give(&config, Order::Drop { id: entry.id }).await
             }
         }
     }
 }
 
+/// What is kept, byte for byte; on a terminal, which would obey some of them, escaped.
+fn show_body(body: &[u8]) -> Result<(), Failure> {
+    if !io::stdout().is_terminal() {
+        return print(body);
+    }
+    print(format!("{}\n", escaped_lines(&String::from_utf8_lossy(body))).as_bytes())
+}
+
 impl SetCursor {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(self, config: &Path) -> Result<(), Failure> {
         let now = Utc::now();
         let to = self.to.resolve(now);
         // The service's clock may be ahead of this one, but not by that much.
@@ -158,47 +177,23 @@ impl SetCursor {
                 format!("--to: {to} is in the future; what comes before it would not be read");
             return Err(Failure::new(Exit::Usage, words));
         }
-        let to = to.timestamp_nanos_opt();
         let order = Order::SetCursor {
             source: self.source,
             tenant: self.tenant,
-            to: to.unwrap_or(Time::MAX),
+            to: order::time("--to", to)?,
             replay: self.replay,
         };
-        give(&self.config, order).await
+        give(config, order).await
     }
 }
 
 async fn give(config: &Path, order: Order) -> Result<(), Failure> {
     let words = order::give(config, order, |_| {}).await?;
-    let _ = writeln!(io::stderr(), "{words}");
+    let _ = writeln!(io::stderr(), "{}", escaped_lines(&words));
     Ok(())
 }
 
-fn look_at(config_file: &Path) -> Result<(Config, Sqlite), Failure> {
-    let config = load(config_file)?;
-    let folder = data_dir(&config, config_file)?;
-    let ledger = Sqlite::look(&folder).map_err(not_opened)?;
-    Ok((config, ledger))
-}
-
-impl Look {
-    fn open(&self) -> Result<(Config, Sqlite), Failure> {
-        let config = self.config.as_ref().ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                "--config: is missing; name the configuration file, which names data_dir",
-            )
-        });
-        look_at(config?)
-    }
-}
-
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(bytes) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Io, format!("stdout: {error}")))
-        }
-        _ => Ok(()),
-    }
+/// The ledger, to look at.
+fn look_at(config_file: &Path) -> Result<Sqlite, Failure> {
+    Sqlite::look(&folder_of(config_file)?).map_err(not_opened)
 }

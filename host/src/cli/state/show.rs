@@ -1,22 +1,35 @@
 //! What there is to see: rows from the ledger, as text or as JSON.
 
-use super::text::{feed_text, held_text, sink_text, tenants_text};
-use super::{Look, print};
+use super::text::{feed_text, quarantined_text, sink_text, tenants_text};
+use super::{Look, look_at, print};
+use crate::config;
 use crate::exit::{self, Exit};
-use crate::schedule::Handle;
+use crate::polling::Handle;
 use crate::sinks::Place;
+use crate::telemetry::{escaped_json, escaped_lines, printable};
 use chrono::{DateTime, SecondsFormat, Utc};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
+use std::io::{self, Write};
+use std::path::Path;
 use watchbell_ledger::{
-    self as ledger, Failure, Feed, FeedName, Ledger, Part, Quarantined, Sqlite, Time, Unread,
+    self as ledger, Failure, Feed, FeedName, Ledger, Partition, Quarantined, ReaderFailure, Sqlite,
+    Time, Unread,
 };
 
 /// A feed, and whether it is in the configuration still.
 pub(super) struct FeedRow {
     pub(super) feed: Feed,
-    pub(super) is_gone: bool,
+    /// None: the configuration cannot be read.
+    gone: Option<bool>,
+}
+
+impl FeedRow {
+    /// Whether it is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone == Some(true)
+    }
 }
 
 /// Tenants of one source that fail for one cause.
@@ -39,10 +52,39 @@ pub(super) struct SinkRow {
     pub(super) entries: u64,
     pub(super) detections: u64,
     pub(super) bytes: u64,
+    /// What goes wrong with it, or with parts of it.
+    pub(super) failures: Vec<ReaderFailure>,
 }
 
-pub(super) fn show(look: &Look) -> Result<(), exit::Failure> {
-    let (config, ledger) = look.open()?;
+/// The feeds that are configured, as far as that can be known: it takes no secret, and
+/// what is wrong with the file is another verb's to say.
+fn configured(file: &Path) -> Option<HashSet<FeedName>> {
+    // A variable that is not set here is set where it runs. This is neither a name nor an
+    // id nor an address, so nothing is taken for another.
+    let env = |name: &str| config::process_env(name).or_else(|| Some("?".to_owned()));
+    match config::load(file, &env) {
+        Ok(loaded) => Some(
+            loaded
+                .config
+                .feeds()
+                .map(|(name, settings)| Handle::feed_name(name, settings))
+                .collect(),
+        ),
+        Err(error) => {
+            let words = error.to_string();
+            let first = words.lines().next().unwrap_or_default();
+            let _ = writeln!(
+                io::stderr(),
+                "which sources and tenants are configured is not known: {}",
+                printable(first)
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn show(file: &Path, look: &Look) -> Result<(), exit::Failure> {
+    let ledger = look_at(file)?;
     let told = |e| exit::Failure::new(Exit::Io, e);
     let mut feeds = ledger.feeds().map_err(told)?;
     if let Some(tenant) = &look.tenant {
@@ -53,19 +95,16 @@ pub(super) fn show(look: &Look) -> Result<(), exit::Failure> {
         }
     }
     // What waits has a tenant's name, and the tenant may be asked for by its id.
-    let parts: BTreeSet<Part<'_>> = match &look.tenant {
+    let parts: BTreeSet<Partition<'_>> = match &look.tenant {
         Some(_) => feeds.iter().map(|feed| Some(feed.label.as_str())).collect(),
         None => BTreeSet::from([None]),
     };
     let sinks = sinks(&ledger, &parts).map_err(told)?;
-    let configured: HashSet<FeedName> = config
-        .feeds()
-        .map(|(name, settings)| Handle::feed_name(name, settings))
-        .collect();
+    let configured = configured(file);
     let feeds: Vec<FeedRow> = feeds
         .iter()
         .map(|feed| FeedRow {
-            is_gone: !configured.contains(&feed.name),
+            gone: configured.as_ref().map(|names| !names.contains(&feed.name)),
             feed: feed.clone(),
         })
         .collect();
@@ -77,21 +116,23 @@ pub(super) fn show(look: &Look) -> Result<(), exit::Failure> {
             "failing": sources.iter().flat_map(|of_source| failing(of_source)).map(failing_json).collect::<Vec<_>>(),
             "sinks": sinks.iter().map(sink_json).collect::<Vec<_>>(),
         });
-        format!("{value:#}\n")
+        escaped_json(&format!("{value:#}\n"))
     } else {
-        sources
+        let text: String = sources
             .iter()
             .map(|of_source| match of_source.as_slice() {
                 many @ [first, _, ..] => tenants_text(&first.feed.name.source, many, now),
                 few => few.iter().map(|feed| feed_text(feed, now)).collect(),
             })
             .chain(sinks.iter().map(sink_text))
-            .collect()
+            .collect();
+        escaped_lines(&text)
     };
     print(text.as_bytes())
 }
 
-fn sinks(ledger: &Sqlite, parts: &BTreeSet<Part<'_>>) -> Result<Vec<SinkRow>, ledger::Error> {
+fn sinks(ledger: &Sqlite, parts: &BTreeSet<Partition<'_>>) -> Result<Vec<SinkRow>, ledger::Error> {
+    let failures = ledger.reader_failures()?;
     let row = |name: String| {
         let mut row = SinkRow {
             name,
@@ -100,7 +141,16 @@ fn sinks(ledger: &Sqlite, parts: &BTreeSet<Part<'_>>) -> Result<Vec<SinkRow>, le
             entries: 0,
             detections: 0,
             bytes: 0,
+            failures: Vec::new(),
         };
+        // Of a tenant only its own, and what is wrong with all of the sink.
+        let is_shown =
+            |part: Option<&str>| part.is_none() || parts.contains(&None) || parts.contains(&part);
+        let of_sink = failures.iter().filter(|one| one.reader == row.name);
+        row.failures = of_sink
+            .filter(|one| is_shown(one.part.as_deref()))
+            .cloned()
+            .collect();
         for part in parts {
             let position = ledger.position(&row.name, *part)?;
             row.acknowledged = row.acknowledged.max(position.acknowledged.number());
@@ -122,7 +172,7 @@ pub(super) fn failing<'f>(of_source: &[&'f FeedRow]) -> Vec<Failing<'f>> {
     let mut causes: IndexMap<&str, Failing<'f>> = IndexMap::new();
     for feed in of_source
         .iter()
-        .filter(|row| !row.is_gone)
+        .filter(|row| !row.is_gone())
         .map(|row| &row.feed)
     {
         if let Some(Failure { kind, words, .. }) = &feed.last_error {
@@ -149,15 +199,16 @@ fn failing_json(failing: Failing<'_>) -> Value {
     })
 }
 
-fn feed_json(FeedRow { feed, is_gone }: &FeedRow, now: DateTime<Utc>) -> Value {
-    let lags = feed.cursor.filter(|_| !is_gone);
+fn feed_json(row: &FeedRow, now: DateTime<Utc>) -> Value {
+    let feed = &row.feed;
+    let lags = feed.cursor.filter(|_| !row.is_gone());
     let failure = feed.last_error.as_ref();
     json!({
         "source": feed.name.source,
         "tenant": feed.label,
         "tenant_id": feed.name.tenant,
         "api": feed.name.api,
-        "gone": is_gone,
+        "gone": row.gone,
         "cursor": feed.cursor.map(text),
         "lag_secs": lags.map(|cursor| lag(cursor, now)),
         "known_from": feed.keys_from.map(text),
@@ -167,7 +218,7 @@ fn feed_json(FeedRow { feed, is_gone }: &FeedRow, now: DateTime<Utc>) -> Value {
         "last_error_kind": failure.map(|failure| &failure.kind),
         "last_error_at": failure.map(|failure| text(failure.at)),
         "seen": feed.totals.fresh + feed.totals.duplicates,
-        "delivered": feed.totals.fresh,
+        "received": feed.totals.fresh,
         "duplicates": feed.totals.duplicates,
         "quarantined": feed.totals.quarantined,
         "quarantined_bytes": feed.totals.quarantined_bytes,
@@ -184,6 +235,7 @@ fn by_source(feeds: &[FeedRow]) -> Vec<Vec<&FeedRow>> {
 }
 
 fn sink_json(sink: &SinkRow) -> Value {
+    let last = sink.failures.iter().max_by_key(|one| one.failure.at);
     json!({
         "sink": sink.name,
         "acknowledged": sink.acknowledged,
@@ -192,53 +244,68 @@ fn sink_json(sink: &SinkRow) -> Value {
         "waiting": sink.detections,
         "waiting_entries": sink.entries,
         "waiting_bytes": sink.bytes,
+        "last_error": last.map(|one| &one.failure.words),
+        "last_error_kind": last.map(|one| &one.failure.kind),
+        "last_error_at": last.map(|one| text(one.failure.at)),
+        "failing_since": sink.failures.iter().map(|one| one.since).min().map(text),
+        "failing": sink.failures.iter().map(sink_failure_json).collect::<Vec<_>>(),
     })
 }
 
-pub(super) fn list(look: &Look) -> Result<(), exit::Failure> {
-    let (_, ledger) = look.open()?;
+fn sink_failure_json(one: &ReaderFailure) -> Value {
+    json!({
+        "tenant": one.part,
+        "since": text(one.since),
+        "at": text(one.failure.at),
+        "kind": one.failure.kind,
+        "error": one.failure.words,
+    })
+}
+
+pub(super) fn list(file: &Path, look: &Look) -> Result<(), exit::Failure> {
+    let ledger = look_at(file)?;
     let told = |e| exit::Failure::new(Exit::Io, e);
-    let mut held = ledger.quarantined(None).map_err(told)?;
+    let mut quarantined = ledger.quarantined(None).map_err(told)?;
     if let Some(tenant) = &look.tenant {
         // It is known by its name here, and may be asked for by its id.
         let feeds = ledger.feeds().map_err(told)?;
         let of_it = feeds.iter().filter(|feed| feed.is_of(tenant));
         let labels: HashSet<&str> = of_it.map(|feed| feed.label.as_str()).collect();
-        held.retain(|one| one.tenant == *tenant || labels.contains(one.tenant.as_str()));
+        quarantined.retain(|one| one.tenant == *tenant || labels.contains(one.tenant.as_str()));
     }
     let out = if look.json {
-        let all: Vec<_> = held.iter().map(held_json).collect();
-        format!("{:#}\n", Value::from(all))
-    } else if held.is_empty() {
+        let all: Vec<_> = quarantined.iter().map(quarantined_json).collect();
+        escaped_json(&format!("{:#}\n", Value::from(all)))
+    } else if quarantined.is_empty() {
         "nothing is in quarantine\n".to_owned()
     } else {
-        held.iter().map(held_text).collect()
+        escaped_lines(&quarantined.iter().map(quarantined_text).collect::<String>())
     };
     print(out.as_bytes())
 }
 
-pub(super) fn kind(held: &Quarantined) -> &'static str {
-    match held.kind {
+pub(super) fn kind(quarantined: &Quarantined) -> &'static str {
+    match quarantined.kind {
         Unread::Element => "element",
         Unread::Gap => "gap",
-        Unread::Held => "held",
+        Unread::Rejected => "rejected",
     }
 }
 
-fn held_json(held: &Quarantined) -> Value {
+fn quarantined_json(quarantined: &Quarantined) -> Value {
     json!({
-        "id": held.id.0,
-        "source": held.source,
-        "tenant": held.tenant,
-        "kind": kind(held),
-        "sink": held.reader,
-        "from": text(held.from),
-        "to": text(held.to),
-        "reason": held.reason,
-        "bytes": held.bytes,
-        "found_at": text(held.found_at),
-        "tried_at": held.tried_at.filter(|at| *at > 0).map(text),
-        "tries": held.tries,
+        "id": quarantined.id.0,
+        "source": quarantined.source,
+        "tenant": quarantined.tenant,
+        "kind": kind(quarantined),
+        "sink": quarantined.reader,
+        "from": text(quarantined.from),
+        "to": text(quarantined.to),
+        "reason": quarantined.reason,
+        "bytes": quarantined.bytes,
+        "found_at": text(quarantined.found_at),
+        "tried_at": quarantined.tried_at.filter(|at| *at > 0).map(text),
+        "tries": quarantined.tries,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The same in words, for people.
 
 use super::show::{FeedRow, SinkRow, failing, kind, lag, text};
-use crate::observe::printable;
+use crate::telemetry::printable;
 use chrono::{DateTime, Utc};
 use watchbell_ledger::{Failure, Feed, Quarantined};
 
@@ -14,7 +14,7 @@ const NAMES: usize = 5;
 /// A source of many tenants: what they have together, and those that fail by their cause.
 pub(super) fn tenants_text(source: &str, rows: &[&FeedRow], now: DateTime<Utc>) -> String {
     let sum = |count: fn(&Feed) -> u64| rows.iter().map(|row| count(&row.feed)).sum::<u64>();
-    let (gone, here): (Vec<&FeedRow>, Vec<&FeedRow>) = rows.iter().partition(|row| row.is_gone);
+    let (gone, here): (Vec<&FeedRow>, Vec<&FeedRow>) = rows.iter().partition(|row| row.is_gone());
     let mut lines = vec![match here.len() {
         1 => format!("source {source} (1 tenant)"),
         count => format!("source {source} ({count} tenants)"),
@@ -42,8 +42,7 @@ pub(super) fn tenants_text(source: &str, rows: &[&FeedRow], now: DateTime<Utc>) 
         ));
     }
     lines.push(format!(
-        "detections   {} seen, {} handed on, {} known already",
-        sum(|feed| feed.totals.fresh + feed.totals.duplicates),
+        "detections   {} received, {} more were known already",
         sum(|feed| feed.totals.fresh),
         sum(|feed| feed.totals.duplicates)
     ));
@@ -71,24 +70,23 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-pub(super) fn feed_text(FeedRow { feed, is_gone }: &FeedRow, now: DateTime<Utc>) -> String {
+pub(super) fn feed_text(row: &FeedRow, now: DateTime<Utc>) -> String {
+    let feed = &row.feed;
     let mut lines = vec![format!("source {}", feed.name)];
     if feed.label != feed.name.tenant {
         lines.push(format!("tenant       {}", feed.label));
     }
-    if *is_gone {
+    if row.is_gone() {
         lines.push(format!("gone         not in the configuration; {GIVE_UP}"));
     }
     lines.push(match feed.cursor {
-        Some(cursor) if *is_gone => format!("cursor       {}", text(cursor)),
+        Some(cursor) if row.is_gone() => format!("cursor       {}", text(cursor)),
         Some(cursor) => format!("cursor       {} ({} s ago)", text(cursor), lag(cursor, now)),
         None => "cursor       none: not read yet".to_owned(),
     });
     lines.push(format!(
-        "detections   {} seen, {} handed on, {} known already",
-        feed.totals.fresh + feed.totals.duplicates,
-        feed.totals.fresh,
-        feed.totals.duplicates
+        "detections   {} received, {} more were known already",
+        feed.totals.fresh, feed.totals.duplicates
     ));
     if let Some(keys) = feed.keys_from {
         lines.push(format!("known from   {} ({} keys)", text(keys), feed.keys));
@@ -120,28 +118,40 @@ pub(super) fn sink_text(sink: &SinkRow) -> String {
         None => format!("position     entry {}", sink.acknowledged),
     });
     lines.push(match sink.detections {
-        0 => "backlog      nothing waits".to_owned(),
+        0 => "waiting      nothing waits".to_owned(),
         _ => format!(
-            "backlog      {} detections wait ({} bytes)",
+            "waiting      {} detections ({} bytes)",
             sink.detections, sink.bytes
         ),
     });
+    for failure in sink.failures.iter().take(NAMES) {
+        let of = failure.part.as_ref();
+        let of = of.map(|tenant| format!(" of {tenant}")).unwrap_or_default();
+        lines.push(format!(
+            "failing      since {}{of}: {}",
+            text(failure.since),
+            printable(&failure.failure.words)
+        ));
+    }
+    if let Some(more @ 1..) = sink.failures.len().checked_sub(NAMES) {
+        lines.push(format!("failing      {more} more tenants"));
+    }
     lines.join("\n  ") + "\n"
 }
 
-pub(super) fn held_text(held: &Quarantined) -> String {
-    let kind = match &held.reader {
-        Some(sink) => format!("held of {} for {sink}", held.tenant),
-        None => kind(held).to_owned(),
+pub(super) fn quarantined_text(quarantined: &Quarantined) -> String {
+    let kind = match &quarantined.reader {
+        Some(sink) => format!("rejected of {} for {sink}", quarantined.tenant),
+        None => kind(quarantined).to_owned(),
     };
     format!(
         "{} {} {kind} {}..{} {} bytes, {} tries: {}\n",
-        held.id.0,
-        held.source,
-        text(held.from),
-        text(held.to),
-        held.bytes,
-        held.tries,
-        printable(&held.reason)
+        quarantined.id.0,
+        quarantined.source,
+        text(quarantined.from),
+        text(quarantined.to),
+        quarantined.bytes,
+        quarantined.tries,
+        printable(&quarantined.reason)
     )
 }

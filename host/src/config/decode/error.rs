@@ -89,6 +89,9 @@ impl de::Error for DecodeError {
             Unexpected::Bool(_) => ("a boolean", "; put it in quotes"),
             Unexpected::Unsigned(_) | Unexpected::Signed(_) => ("an integer", "; put it in quotes"),
             Unexpected::Float(_) => ("a number", "; put it in quotes"),
+            Unexpected::Str(_) if expected == "an array" => {
+                ("a string", "; put it in brackets, like [\"…\"]")
+            }
             Unexpected::Str(_) => ("a string", "; take the quotes off"),
             Unexpected::Seq => ("an array", ""),
             Unexpected::Map => ("a table", ""),
@@ -96,7 +99,9 @@ impl de::Error for DecodeError {
             _ => ("something else", ""),
         };
         let apt = match found {
-            "a string" => expected.contains("number") || expected == "true or false",
+            "a string" => {
+                expected.contains("number") || expected == "true or false" || expected == "an array"
+            }
             _ => expected == "a string",
         };
         let remedy = if apt { remedy } else { "" };

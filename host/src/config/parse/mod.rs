@@ -12,7 +12,6 @@ mod json;
 mod toml;
 mod yaml;
 
-use std::fs::File;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -20,14 +19,14 @@ use zeroize::Zeroizing;
 use super::at::At;
 use super::error::{ConfigError, Problem, Problems};
 use super::tree::{Node, Table, Value};
-use crate::secret::read_all;
+use crate::files;
 
 /// The largest file that is read: room for 10,000 tenants of 1,600 bytes each.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Tables and arrays inside each other. The configuration needs five; the TOML parser
 /// stops at 80 by itself.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Keys below this are a plugin's own; a dot in them means what the plugin says.
 const OPTIONS: &str = "options";
@@ -73,12 +72,11 @@ pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
         path: path.to_owned(),
         reason: reason.to_owned(),
     };
-    let bytes = File::open(path)
-        .and_then(|file| read_all(file, MAX_FILE_BYTES + 1))
-        .map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+    let read = files::read(path, MAX_FILE_BYTES + 1);
+    let bytes = read.map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
         return Err(refuse("is larger than 16 MiB"));
     }

@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str, at: &At) -> Result<Table, Problem> {
         Problem::new(
             lines.at(offset),
             "",
-            format!("not TOML: {}", error.message()),
+            format!("not TOML: {}", error.message().replace('\n', "; ")),
         )
     })?;
     table(parsed.into_inner(), &lines, 0)

@@ -1,5 +1,6 @@
 //! A source: which service to ask, as whom, how often and for what.
 
+mod base;
 mod read;
 mod reading;
 

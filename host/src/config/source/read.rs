@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
+use super::base;
 use super::reading::{self, RawRescan};
 use super::{Credential, Source, Timeouts};
 use crate::config::cloud::{Api, Region};
@@ -36,6 +38,10 @@ const DEFAULT_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a 32-bit component can address.
 const MAX_RESPONSE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// A `since` that lies further ahead of this machine's clock than any clock is wrong is a
+/// mistake.
+const FURTHEST_AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// The table as it is written, but for `type`.
 #[derive(Deserialize)]
@@ -239,7 +245,22 @@ fn place(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) -> Option<(BaseUrl,
             );
             None
         }
-        (None, Some(endpoint), Some(authority)) => Some((endpoint.clone(), authority.clone())),
+        (None, Some(endpoint), Some(authority)) => {
+            let tenant = raw.tenant_id.as_ref().map(ToString::to_string);
+            let faults = [
+                ("endpoint", base::endpoint_fault(endpoint.as_str())),
+                (
+                    "authority",
+                    base::authority_fault(authority.as_str(), tenant.as_deref()),
+                ),
+            ];
+            for (key, fault) in faults {
+                if let Some(fault) = fault {
+                    report.error(&path.key(key), fault);
+                }
+            }
+            Some((endpoint.clone(), authority.clone()))
+        }
         (None, Some(_), None) => {
             report.error(&path.key("authority"), "is missing; it goes with endpoint");
             None
@@ -345,6 +366,10 @@ fn credential(
 
 /// What a type alone does not say.
 fn check_values(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) {
+    if raw.api == Api::Graph && raw.component.is_none() {
+        let message = "is graph, which the bundled component of this version does not speak; remove it, or name a component that does";
+        report.error(&path.key("api"), message);
+    }
     let interval = raw.scrape_interval_secs.unwrap_or(DEFAULT_INTERVAL_SECS);
     if !(1..=MAX_INTERVAL_SECS).contains(&interval) {
         let message = format!("must be from 1 to {MAX_INTERVAL_SECS} (a day)");
@@ -359,6 +384,15 @@ fn check_values(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) {
         report.error(&path.dotted("limits.max_response_bytes"), message);
     }
     let since = raw.since.unwrap_or_else(TimeBound::two_hours_back);
+    if let TimeBound::At(since) = since {
+        let ahead = since - Utc::now();
+        let words = "lies in the future, so nothing would be found; write an instant that has been, or a duration back such as PT2H";
+        if ahead > FURTHEST_AHEAD {
+            report.error(&path.key("since"), words);
+        } else if ahead > TimeDelta::zero() {
+            report.warn(&path.key("since"), words);
+        }
+    }
     let reversed = match (since, raw.until) {
         (TimeBound::At(since), Some(TimeBound::At(until))) => since >= until,
         (TimeBound::Back(since), Some(TimeBound::Back(until))) => since <= until,

@@ -2,119 +2,135 @@
 //!
 //! A batch is written and synced, then its place (which file, and how long it is now) is
 //! recorded by the caller in the same transaction that acknowledges the batch. Whatever
-//! happens in between, the record says how much of the file is known to be right, and
-//! the batch that comes next says what may stand after it: what stands there already is
-//! not written again, and what does not belong is cut off.
+//! happens in between, the record says how much of the file is known to be right. What
+//! stands behind it after a start may be a part of the batch that comes next, whole to look
+//! at and yet not on disk: where a sync failed, Linux shows what it has not written. So it
+//! is cut off and written again, and never believed.
 //!
 //! A new file, and one that somebody cut, is recorded before anything is written to it, so
 //! that no batch ever stands where the record does not lead.
+//!
+//! What a power cut may do is in `tests/cuts.rs`: everything here goes through
+//! the trait `FileSystem`, of which that has one that forgets what was not synced.
 
 mod folder;
+mod notice;
+mod owner;
 mod place;
 mod rotate;
+mod settings;
+mod system;
+mod tail;
 mod template;
 
+pub use notice::Notice;
+pub use owner::Owner;
 pub use place::Place;
 pub use rotate::Rotate;
+pub(crate) use rotate::moved_from;
+pub use settings::Settings;
 pub use template::check_template;
 
 use super::Batch;
-use place::{Found, read_from};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use crate::mount::check_mounted;
+use folder::Folders;
+use owner::Owned;
+use place::Found;
+use settings::Refused;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
+use system::{FileSystem, Kind, Metadata, OpenFile, Os, is_link_error};
 
 /// What one batch may have left behind a place, beyond its own length: the
 /// configuration may have changed since, and with it how it is written.
 const MAY_HAVE_WRITTEN: u64 = 32 << 20;
 
-/// How a file is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The file; `{{ tenant }}` in it is a file for each tenant.
-    pub path: PathBuf,
-    /// Whether folders that are missing on the way to it are made, as for a tenant that is
-    /// new.
-    pub makes_folders: bool,
-    /// Its permissions when it is made.
-    pub mode: u32,
-    /// When a new one is begun.
-    pub rotate: Rotate,
+/// How often a batch is written to a file that somebody cuts each time meanwhile.
+const TRIES: usize = 3;
+
+/// How many links may lead from one to the next, as in Linux.
+const MOST_LINKS: usize = 40;
+
+/// What the files of one process share.
+#[derive(Debug)]
+struct Process<F> {
+    system: F,
+    folders: Folders,
+    owned: Arc<Owned>,
 }
 
-impl Settings {
-    /// Whether each tenant has a file.
-    #[must_use]
-    pub fn is_parted(&self) -> bool {
-        template::is_one(&self.path)
-    }
-
-    /// For one tenant.
-    #[must_use]
-    pub fn of(&self, tenant: &str) -> Self {
+impl<F> Process<F> {
+    fn new(system: F) -> Self {
         Self {
-            path: template::fill(&self.path, tenant),
-            makes_folders: true,
-            ..self.clone()
+            system,
+            folders: Folders::default(),
+            owned: Arc::default(),
         }
     }
+
+    fn owned(&self) -> Arc<Owned> {
+        Arc::clone(&self.owned)
+    }
 }
 
-/// Worth a line in the log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Notice {
-    /// Somebody cut it, as logrotate's copytruncate does.
-    #[error("{}: is shorter than it was ({found} bytes, {recorded} recorded); going on at its end", path.display())]
-    Shrunk {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        found: u64,
-        /// What it was.
-        recorded: u64,
-    },
-    /// Something stands at its end that was not acknowledged.
-    #[error("{}: the last {bytes} bytes were of a batch that was not finished; they are cut off", path.display())]
-    Cut {
-        /// The file.
-        path: PathBuf,
-        /// How many bytes.
-        bytes: u64,
-    },
-    /// More than we can have written stands at its end.
-    #[error("{}: {bytes} bytes at its end are not ours; going on after them", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// How many bytes.
-        bytes: u64,
-    },
+fn of_this_process() -> Arc<Process<Os>> {
+    static THIS: LazyLock<Arc<Process<Os>>> = LazyLock::new(|| Arc::new(Process::new(Os)));
+    Arc::clone(&THIS)
 }
+
+/// Records where a batch will be written.
+type Record<'r> = dyn FnMut(&Place) -> io::Result<()> + 'r;
 
 /// A file that is appended to.
 #[derive(Debug)]
-pub struct File {
+pub struct File<F = Os> {
     settings: Settings,
+    owner: Arc<Owner>,
+    tenant: Option<String>,
+    process: Arc<Process<F>>,
     /// As it is recorded.
     place: Option<Place>,
-    /// Where the last batch ends, until that is recorded.
-    written: Option<Place>,
-    /// A sync failed: what the kernel shows at the end need not be on disk.
-    distrusted: bool,
+    /// Where the last batch ends, which is on disk, until that is recorded.
+    synced: Option<Place>,
+    /// What stands behind the place may be ours, and need not be on disk whatever the
+    /// kernel shows: so it is after a start, and once a batch was begun.
+    in_doubt: bool,
     notices: Vec<Notice>,
 }
 
 impl File {
     /// Goes on at `place`, as recorded; none begins.
     #[must_use]
-    pub fn new(settings: Settings, place: Option<Place>) -> Self {
+    pub fn new(
+        settings: Settings,
+        owner: Arc<Owner>,
+        tenant: Option<&str>,
+        place: Option<Place>,
+    ) -> Self {
+        Self::on(of_this_process(), settings, owner, tenant, place)
+    }
+}
+
+// The trait is this module's own, for its tests.
+#[allow(private_bounds)]
+impl<F: FileSystem> File<F> {
+    fn on(
+        process: Arc<Process<F>>,
+        settings: Settings,
+        owner: Arc<Owner>,
+        tenant: Option<&str>,
+        place: Option<Place>,
+    ) -> Self {
         Self {
             settings,
+            owner,
+            tenant: tenant.map(str::to_owned),
+            process,
             place,
-            written: None,
-            distrusted: false,
+            synced: None,
+            in_doubt: true,
             notices: Vec::new(),
         }
     }
@@ -133,8 +149,9 @@ impl File {
     /// What the last delivery returned is recorded, and the batch acknowledged with it.
     /// Until then the batch may be offered again, and is not written again.
     pub fn settled(&mut self) {
-        if let Some(place) = self.written.take() {
+        if let Some(place) = self.synced.take() {
             self.place = Some(place);
+            self.in_doubt = false;
         }
     }
 
@@ -143,140 +160,220 @@ impl File {
     ///
     /// # Errors
     /// What the operating system says, or `record`. The batch may be offered again.
-    pub fn deliver(
-        &mut self,
-        batch: &Batch,
-        record: &mut dyn FnMut(&Place) -> io::Result<()>,
-    ) -> io::Result<Place> {
-        self.written = None;
+    pub fn deliver(&mut self, batch: &Batch, record: &mut Record<'_>) -> io::Result<Place> {
+        let synced = self.synced.take();
+        if let Some(mount) = &self.settings.require_mount {
+            check_mounted(mount).map_err(io::Error::other)?;
+        }
+        let process = Arc::clone(&self.process);
+        let path = self.target()?;
         if let Some(place) = self.place.clone() {
-            match place.find()? {
-                Found::Here(mut file) => {
-                    let is_ours = place.path == self.settings.path;
-                    let due = self.settings.rotate.is_due(
-                        &place,
-                        batch.bytes.len() as u64,
-                        SystemTime::now(),
-                    );
-                    let length = file.metadata()?.len();
+            match place.find(&process.system, &path, batch)? {
+                Found::At(file, at) => {
+                    let place = Place { path: at, ..place };
+                    let rotate = &self.settings.rotate;
+                    let coming = batch.bytes.len() as u64;
+                    let is_due = rotate.is_due(&place, coming, SystemTime::now());
+                    let is_current = place.path == path;
                     // A batch that was begun here ends here.
-                    if length > place.length || (is_ours && !due) {
-                        return self.finish(&mut file, place, batch, record);
+                    if (is_current && !is_due) || self.is_begun(&place, &file, batch)? {
+                        return self.finish(file, place, batch, synced, record);
                     }
-                    if is_ours {
-                        rotate::away(&self.settings)?;
-                    }
-                }
-                Found::Moved(mut file, path) => {
-                    if place.is_begun(&file, batch)? {
-                        return self.finish(&mut file, Place { path, ..place }, batch, record);
+                    if is_current {
+                        rotate::away(&process, &path, rotate.keep)?;
                     }
                 }
-                Found::Gone => {}
+                Found::Gone => self.notices.push(Notice::Gone {
+                    path: place.path,
+                    recorded: place.length,
+                    begun: path.clone(),
+                }),
             }
         }
-        let mut file = self.open()?;
-        let place = Place::of(&self.settings.path, &file)?;
+        let (file, place) = self.begin(&path, batch)?;
         record(&place)?;
         self.place = Some(place.clone());
-        self.finish(&mut file, place, batch, record)
+        self.finish(file, place, batch, None, record)
     }
 
-    /// The file at the path, made if it is missing. It is there after a power cut too.
-    fn open(&self) -> io::Result<fs::File> {
-        let path = &self.settings.path;
-        if self.settings.makes_folders {
-            folder::make(folder::of(path))?;
+    /// The path, or where the link leads to that stands there.
+    fn target(&self) -> io::Result<PathBuf> {
+        let mut path = self.settings.path.clone();
+        if !self.settings.follow_symlinks {
+            return Ok(path);
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(self.settings.mode)
-            .open(path)?;
-        if !file.metadata()?.is_file() {
-            let words =
-                "is no regular file, so what was written cannot be told; use type = \"console\"";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        for _ in 0..MOST_LINKS {
+            match self.process.system.read_link(&path)? {
+                Some(target) => path = folder::of(&path).join(target),
+                None => return Ok(path),
+            }
         }
+        Err(io::Error::from_raw_os_error(libc::ELOOP))
+    }
+
+    /// Whether this batch, or one of the same file before it, was begun behind a place. If
+    /// not, the file may be left: nothing of ours comes back there.
+    fn is_begun(&self, place: &Place, file: &F::File, batch: &Batch) -> io::Result<bool> {
+        let about = file.metadata()?;
+        let behind = about.length.saturating_sub(place.length);
+        if !self.in_doubt || behind > most(batch) {
+            return Ok(false);
+        }
+        if behind == 0 {
+            // A batch may have been cut off that is still on disk, and shown again after a
+            // power cut. Where that cannot be ruled out, it is written here.
+            return Ok(file.sync_data().is_err());
+        }
+        // An empty file that is known by its inode alone may be another's.
+        Ok(place.is_proven_by(&about) || batch.may_have_left(file, about.length)?)
+    }
+
+    /// The file at a path, made if it is missing; it is there after a power cut too. And
+    /// where a batch is to be written in it.
+    fn begin(&mut self, path: &Path, batch: &Batch) -> io::Result<(F::File, Place)> {
+        let process = Arc::clone(&self.process);
+        let (system, folder) = (&process.system, folder::of(path));
+        process.folders.make(system, folder)?;
+        let opened = system.open(path, Some(self.settings.mode));
+        let file = opened.map_err(|error| match error {
+            error if is_link_error(&error) => Refused::Link.into(),
+            error => error,
+        })?;
+        let about = file.metadata()?;
+        if about.kind != Kind::File {
+            return Err(Refused::NotRegular.into());
+        }
+        self.take(&about, path)?;
         // Whether it is new or another attempt made it and failed here: its name, and the
         // one under which the last was moved away.
-        folder::sync(folder::of(path))?;
-        Ok(file)
+        if !process.folders.sync(system, folder)? {
+            let path = folder.to_owned();
+            self.notices.push(Notice::NotSynced { path });
+        }
+        let mut length = about.length;
+        let is_known = self.place.is_some();
+        if batch.may_have_left(&file, length)?
+            || (is_known && batch.may_have_slipped(&file, length)?)
+        {
+            length = 0;
+        } else if !is_known {
+            self.notices.push(Notice::Unknown {
+                path: path.to_owned(),
+                bytes: length,
+            });
+        }
+        let place = Place::of(path, &file, length)?;
+        Ok((file, place))
+    }
+
+    /// Refuses a file that another sink or tenant writes to.
+    fn take(&self, about: &Metadata, path: &Path) -> io::Result<()> {
+        let who = (&*self.owner, self.tenant.as_deref());
+        let owned = &self.process.owned;
+        owned
+            .take(&self.process.system, who, about.id, path)
+            .map_err(|shared| io::Error::new(io::ErrorKind::InvalidInput, shared))
     }
 
     /// Sees to it that the batch, and nothing else, stands after `place`.
     fn finish(
         &mut self,
-        file: &mut fs::File,
-        place: Place,
+        mut file: F::File,
+        mut place: Place,
         batch: &Batch,
-        record: &mut dyn FnMut(&Place) -> io::Result<()>,
+        mut synced: Option<Place>,
+        record: &mut Record<'_>,
     ) -> io::Result<Place> {
-        let length = file.metadata()?.len();
-        let place = match not_ours(&place, length, batch) {
-            // It goes on at another place than the recorded one, so that is recorded first.
-            Some(notice) => {
-                let place = place.at_length(length, file)?;
+        self.take(&file.metadata()?, &place.path)?;
+        let mut was_cut = false;
+        for _ in 0..TRIES {
+            let length = file.metadata()?.length;
+            let (notice, from) = self.not_ours(&place, length, batch, &file, was_cut)?;
+            let is_said = notice.is_some();
+            if let Some(notice) = notice {
+                // It goes on at another place than the recorded one, so that comes first.
+                self.notices.push(notice);
+                place = place.at_length(from, &file)?;
                 record(&place)?;
                 self.place = Some(place.clone());
-                self.notices.push(notice);
-                place
             }
-            None => place,
-        };
-        let whole = batch.after(place.length);
+            let whole = batch.after(place.length, &file)?;
+            let behind = length - place.length;
+            let tail = file.read_at(place.length, behind.min(whole.len() as u64))?;
+            let is_beginning = behind == tail.len() as u64 && whole.starts_with(&tail);
+            let is_synced = synced.as_ref().is_some_and(|synced| {
+                synced.inode == place.inode && synced.length == length && is_beginning
+            });
+            let done = if is_synced { tail.len() } else { 0 };
+            if behind > 0 && !is_synced {
+                if !is_beginning && !is_said {
+                    self.notices.push(Notice::Cut {
+                        path: place.path.clone(),
+                        bytes: behind,
+                    });
+                }
+                file.set_len(place.length)?;
+            }
+            self.in_doubt = true;
+            file.append(whole.get(done..).unwrap_or_default())?;
+            file.sync_data()?;
+            if let Some(end) = end_of(&file, &place, &whole)? {
+                let place = place.at_length(end, &file)?;
+                self.synced = Some(place.clone());
+                return Ok(place);
+            }
+            (was_cut, synced) = (true, None);
+        }
+        let words = "was cut each time while a batch was being written to it";
+        Err(io::Error::other(words))
+    }
+
+    /// Why a file of `length` bytes is gone on with elsewhere than behind `place`, and where.
+    fn not_ours(
+        &self,
+        place: &Place,
+        length: u64,
+        batch: &Batch,
+        file: &F::File,
+        was_cut: bool,
+    ) -> io::Result<(Option<Notice>, u64)> {
+        let path = place.path.clone();
+        if was_cut || length < place.length {
+            let is_ours = self.in_doubt && batch.may_have_slipped(file, length)?;
+            let notice = Notice::Shrunk {
+                path,
+                found: length,
+                recorded: place.length,
+            };
+            return Ok((Some(notice), if is_ours { 0 } else { length }));
+        }
         let bytes = length - place.length;
-        let tail = read_from(file, place.length, bytes.min(whole.len() as u64))?;
-        let mut done = 0;
-        if bytes <= whole.len() as u64 && whole.starts_with(&tail) && !self.distrusted {
-            done = tail.len();
-        } else if bytes > 0 {
-            if !self.distrusted {
-                self.notices.push(Notice::Cut {
-                    path: place.path.clone(),
-                    bytes,
-                });
-            }
-            file.set_len(place.length)?;
-        }
-        file.write_all(whole.get(done..).unwrap_or_default())?;
-        if let Err(error) = file.sync_data() {
-            self.distrusted = true;
-            return Err(error);
-        }
-        self.distrusted = false;
-        let end = place.length + whole.len() as u64;
-        let place = place.at_length(end, file)?;
-        self.written = Some(place.clone());
-        Ok(place)
+        let is_foreign = bytes > most(batch) || (bytes > 0 && !self.in_doubt);
+        Ok((
+            is_foreign.then_some(Notice::Foreign { path, bytes }),
+            length,
+        ))
     }
 }
 
-/// Why a file of `length` bytes is gone on with at its end, and not after `place`.
-fn not_ours(place: &Place, length: u64, batch: &Batch) -> Option<Notice> {
-    let path = place.path.clone();
-    if length < place.length {
-        return Some(Notice::Shrunk {
-            path,
-            found: length,
-            recorded: place.length,
-        });
-    }
-    let bytes = length - place.length;
-    let most = MAY_HAVE_WRITTEN.max((batch.header.len() + batch.bytes.len()) as u64);
-    (bytes > most).then_some(Notice::Foreign { path, bytes })
+/// What may have been written of one batch.
+fn most(batch: &Batch) -> u64 {
+    MAY_HAVE_WRITTEN.max((batch.header.len() + batch.bytes.len()) as u64)
 }
 
-impl Batch {
-    /// What is written where a file has `length` bytes: the header stands first, once.
-    fn after(&self, length: u64) -> Vec<u8> {
-        if length == 0 {
-            [self.header.as_slice(), &self.bytes].concat()
-        } else {
-            self.bytes.clone()
-        }
+/// Where a batch ends that was written behind a place; none when somebody cut the file
+/// meanwhile, so that it does not stand there.
+fn end_of(file: &impl OpenFile, place: &Place, whole: &[u8]) -> io::Result<Option<u64>> {
+    let end = place.length + whole.len() as u64;
+    let length = file.metadata()?.length;
+    if length < end {
+        return Ok(None);
     }
+    // Somebody else appended, behind it or before.
+    if length > end && file.read_at(place.length, whole.len() as u64)? != whole {
+        return Ok(Some(length));
+    }
+    Ok(Some(end))
 }
 
 #[cfg(test)]

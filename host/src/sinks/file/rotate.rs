@@ -1,11 +1,19 @@
 //! When a file is moved away and a new one begun.
 
-use super::{Place, Settings, folder};
-use chrono::Utc;
-use std::fs;
+use super::system::{FileSystem, Kind};
+use super::{Place, Process, folder};
+use chrono::{NaiveDateTime, Utc};
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The time in the name of a file that was moved away. It sorts by time.
+const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6fZ";
+
+/// Its length, from year 0 to 9999.
+const TIME_BYTES: usize = "2026-05-01T12-00-00.000000Z".len();
 
 /// When a new file is begun. By default never: logrotate may do it instead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,42 +46,65 @@ impl Rotate {
     }
 }
 
-/// Moves the file away, under a name that sorts by time and that nothing has yet. That
-/// becomes durable with the file that is made in its place.
-pub(super) fn away(settings: &Settings) -> io::Result<()> {
-    let now = Utc::now().format("%Y-%m-%dT%H-%M-%S%.6fZ");
-    let mut old = settings.path.clone().into_os_string();
-    old.push(format!(".{now}"));
-    let old = PathBuf::from(old);
-    if old.try_exists()? {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("{} is there already", old.display()),
-        ));
+/// What a file was called before it was moved away: its name without a dot and a time,
+/// exactly as [`away`] writes them. None of any other name. A tenant's own file may be
+/// called so too, which the configuration refuses.
+pub(crate) fn moved_from(name: &OsStr) -> Option<&OsStr> {
+    let bytes = name.as_bytes();
+    let (before, time) = bytes.split_at_checked(bytes.len().checked_sub(TIME_BYTES)?)?;
+    let time = std::str::from_utf8(time).ok()?;
+    let parsed = NaiveDateTime::parse_from_str(time, TIME).ok()?;
+    if parsed.format(TIME).to_string() != time {
+        return None;
     }
-    fs::rename(&settings.path, &old)?;
-    if let Some(keep) = settings.rotate.keep {
-        remove_oldest(settings, keep)?;
-    }
-    Ok(())
+    before.strip_suffix(b".").map(OsStr::from_bytes)
 }
 
-fn remove_oldest(settings: &Settings, keep: usize) -> io::Result<()> {
-    let Some(name) = settings.path.file_name() else {
-        return Ok(());
-    };
-    let mut prefix = name.to_owned();
-    prefix.push(".");
-    let mut old: Vec<PathBuf> = fs::read_dir(folder::of(&settings.path))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            let rest = name.strip_prefix(prefix.as_encoded_bytes());
-            // Only names that we give: a time.
-            rest.is_some_and(|rest| rest.ends_with(b"Z") && rest.contains(&b'T'))
-        })
-        .collect();
+/// Moves the file away, under a name that nothing has yet, and removes the oldest but
+/// `keep`. That becomes durable with the file that is made in its place.
+pub(super) fn away<F: FileSystem>(
+    process: &Process<F>,
+    path: &Path,
+    keep: Option<usize>,
+) -> io::Result<()> {
+    let mut old = path.to_owned().into_os_string();
+    old.push(format!(".{}", Utc::now().format(TIME)));
+    let old = PathBuf::from(old);
+    match process.system.metadata(&old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(_) => {
+            let words = format!("{} is there already", old.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
+        }
+    }
+    process.system.rename(path, &old)?;
+    match (keep, path.file_name()) {
+        (Some(keep), Some(name)) => remove_oldest(process, folder::of(path), name, keep),
+        _ => Ok(()),
+    }
+}
+
+fn remove_oldest<F: FileSystem>(
+    process: &Process<F>,
+    folder: &Path,
+    name: &OsStr,
+    keep: usize,
+) -> io::Result<()> {
+    let mut old = Vec::new();
+    for entry in process.system.read_dir(folder)? {
+        let entry = entry?;
+        if moved_from(&entry.name) == Some(name) {
+            old.push(folder.join(entry.name));
+        }
+    }
     old.sort();
     let surplus = old.len().saturating_sub(keep);
-    old.iter().take(surplus).try_for_each(fs::remove_file)
+    for path in old.iter().take(surplus) {
+        let about = process.system.metadata(path)?;
+        if about.kind == Kind::File && !process.owned.contains(about.id) {
+            process.system.remove_file(path)?;
+        }
+    }
+    Ok(())
 }

@@ -1,10 +1,25 @@
 use super::*;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 use tempfile::TempDir;
 
+mod cuts;
 mod disk;
+mod forgetful;
 mod inode;
+mod names;
+mod sequences;
+
+fn settings(path: impl Into<PathBuf>) -> Settings {
+    Settings {
+        path: path.into(),
+        mode: 0o640,
+        rotate: Rotate::default(),
+        follow_symlinks: false,
+        require_mount: None,
+    }
+}
 
 fn batch(text: &str) -> Batch {
     Batch {
@@ -12,6 +27,11 @@ fn batch(text: &str) -> Batch {
         bytes: text.as_bytes().to_vec(),
         events: 1,
     }
+}
+
+/// As after a start.
+fn open(settings: Settings, place: Option<Place>) -> File {
+    File::new(settings, Arc::new(Owner::new("all")), None, place)
 }
 
 /// A folder, and a place as a ledger would keep it.
@@ -41,12 +61,10 @@ impl Disk {
     /// As after a start.
     fn file(&self) -> File {
         let settings = Settings {
-            makes_folders: false,
-            path: self.path("a"),
-            mode: 0o640,
             rotate: self.rotate,
+            ..settings(self.path("a"))
         };
-        File::new(settings, self.recorded.clone())
+        open(settings, self.recorded.clone())
     }
 
     /// Delivers; `acknowledged` is whether it came to that.
@@ -61,6 +79,12 @@ impl Disk {
             self.recorded = Some(place);
         }
         file.notices()
+    }
+
+    /// A new file that nothing was written to yet.
+    fn record_empty(&mut self) {
+        let (_, place) = self.file().begin(&self.path("a"), &batch("")).unwrap();
+        self.recorded = Some(place);
     }
 
     /// All files, oldest first.
@@ -84,7 +108,7 @@ fn the_header_stands_once_over_restarts() {
 }
 
 #[test]
-fn wherever_a_write_was_cut_only_the_rest_is_appended() {
+fn wherever_a_write_was_cut_the_batch_stands_there_once_in_the_same_file() {
     for first in [false, true] {
         let whole = if first {
             "head\nline 1\nline 2\n"
@@ -99,9 +123,7 @@ fn wherever_a_write_was_cut_only_the_rest_is_appended() {
                 "head\n0\n".to_owned()
             };
             if first {
-                fs::write(disk.path("a"), "").unwrap();
-                let file = disk.file().open().unwrap();
-                disk.recorded = Some(Place::of(&disk.path("a"), &file).unwrap());
+                disk.record_empty();
             } else {
                 disk.deliver("0\n", true);
             }
@@ -300,6 +322,7 @@ fn it_rotates_when_its_time_is_over() {
         path: "a".into(),
         device: 0,
         inode: 0,
+        born: None,
         length: 1,
         began,
         ends_with: None,
@@ -311,13 +334,7 @@ fn it_rotates_when_its_time_is_over() {
 
 #[test]
 fn what_is_no_regular_file_is_refused() {
-    let settings = Settings {
-        makes_folders: false,
-        path: "/dev/null".into(),
-        mode: 0o640,
-        rotate: Rotate::default(),
-    };
-    let mut file = File::new(settings, None);
+    let mut file = open(settings("/dev/null"), None);
     let error = file.deliver(&batch("1\n"), &mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("no regular file"));
 }

@@ -8,51 +8,36 @@
     reason = "attacks have one shape, and what goes wrong in one is meant to"
 )]
 
-#[allow(
-    missing_docs,
-    unsafe_code,
-    unreachable_pub,
-    dead_code,
-    clippy::all,
-    clippy::pedantic
-)]
-#[allow(clippy::restriction)]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../../wit",
-        world: "alert-encoder",
-        pub_export_macro: false,
-    });
-}
-
-use bindings::exports::watchbell::detections::encoder::{Description, Guest};
-use bindings::watchbell::detections::types::{Alert, Options, PluginError};
 use std::hint::black_box;
+use watchbell_sdk::{Alert, Description, Encoder, Error, OptionsError};
 
 include!("../attacks.rs");
 
-struct Hostile;
+#[derive(serde::Deserialize)]
+struct Hostile {
+    #[serde(default)]
+    attack: String,
+}
 
-type Answer = Result<Vec<Vec<u8>>, PluginError>;
+type Answer = Result<Vec<Vec<u8>>, Error>;
 
-impl Guest for Hostile {
-    fn check(_: Options) -> Result<(), PluginError> {
-        Ok(())
+impl Encoder for Hostile {
+    type Options = Self;
+
+    fn new(options: Self) -> Result<Self, OptionsError> {
+        Ok(options)
     }
 
-    fn describe(options: Options) -> Result<Description, PluginError> {
+    fn describe(&self) -> Result<Description, Error> {
         let usual = Description {
-            content_type: "text/plain".to_owned(),
-            header: None,
-            separator: b"\n".to_vec(),
             quote: Some('"'),
-            extension: "txt".to_owned(),
+            ..Description::lines("text/plain", "txt")
         };
         let with_header = |header: &[u8]| Description {
             header: Some(header.to_vec()),
             ..usual.clone()
         };
-        Ok(match attack(&options) {
+        Ok(match self.attack.as_str() {
             "zero_separator" => Description {
                 separator: b"\0".to_vec(),
                 quote: None,
@@ -73,14 +58,9 @@ impl Guest for Hostile {
         })
     }
 
-    fn encode(options: Options, alerts: Vec<Alert>) -> Answer {
-        run(attack(&options), alerts.len())
+    fn encode(&self, alerts: Vec<Alert>) -> Answer {
+        run(&self.attack, alerts.len())
     }
-}
-
-fn attack(options: &Options) -> &str {
-    let attack = options.iter().find(|(name, _)| name == "attack");
-    attack.map(|(_, value)| value.as_str()).unwrap_or_default()
 }
 
 macro_rules! dispatch {
@@ -88,7 +68,7 @@ macro_rules! dispatch {
         fn run(name: &str, alerts: usize) -> Answer {
             match name {
                 $(stringify!($name) => attack::$name(alerts),)*
-                _ => Err(PluginError::Other(format!("no attack is called {name}"))),
+                _ => Err(Error::Other(format!("no attack is called {name}"))),
             }
         }
     };
@@ -97,7 +77,7 @@ macro_rules! dispatch {
 attacks!(dispatch);
 
 mod attack {
-    use super::{Answer, PluginError, black_box};
+    use super::{Answer, Error, black_box};
 
     pub(crate) fn endless_loop(_: usize) -> Answer {
         let mut count = 0_u64;
@@ -183,15 +163,10 @@ mod attack {
     }
 
     pub(crate) fn terminal_escapes(_: usize) -> Answer {
-        Err(PluginError::Other(
+        Err(Error::Other(
             "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\r\n2026-01-01 ERROR a line of its own".to_owned(),
         ))
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, clippy::all)]
-mod export {
-    super::bindings::export!(Hostile with_types_in super::bindings);
-    use super::Hostile;
-}
+watchbell_sdk::export_encoder!(Hostile);

@@ -9,45 +9,29 @@
     reason = "attacks have one shape, and what goes wrong in one is meant to"
 )]
 
-#[allow(
-    missing_docs,
-    unsafe_code,
-    unreachable_pub,
-    dead_code,
-    clippy::all,
-    clippy::pedantic
-)]
-#[allow(clippy::restriction)]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../../wit",
-        world: "alert-processor",
-        pub_export_macro: false,
-    });
-}
-
-use bindings::exports::watchbell::detections::processor::Guest;
-use bindings::watchbell::detections::types::{Alert, Options, PluginError};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
+use watchbell_sdk::{Alert, Error, OptionsError, Processor, Severity};
 
 include!("../attacks.rs");
 
-struct Hostile;
+#[derive(serde::Deserialize)]
+struct Hostile {
+    #[serde(default)]
+    attack: String,
+}
 
-type Answer = Result<Vec<Alert>, PluginError>;
+type Answer = Result<Vec<Alert>, Error>;
 
-impl Guest for Hostile {
-    fn check(_: Options) -> Result<(), PluginError> {
-        Ok(())
+impl Processor for Hostile {
+    type Options = Self;
+
+    fn new(options: Self) -> Result<Self, OptionsError> {
+        Ok(options)
     }
 
-    fn process(options: Options, alerts: Vec<Alert>) -> Answer {
-        let attack = options.iter().find(|(name, _)| name == "attack");
-        run(
-            attack.map(|(_, value)| value.as_str()).unwrap_or_default(),
-            alerts,
-        )
+    fn process(&self, alerts: Vec<Alert>) -> Answer {
+        run(&self.attack, alerts)
     }
 }
 
@@ -56,7 +40,7 @@ macro_rules! dispatch {
         fn run(name: &str, alerts: Vec<Alert>) -> Answer {
             match name {
                 $(stringify!($name) => attack::$name(alerts),)*
-                _ => Err(PluginError::Other(format!("no attack is called {name}"))),
+                _ => Err(Error::Other(format!("no attack is called {name}"))),
             }
         }
     };
@@ -67,7 +51,7 @@ attacks!(dispatch);
 mod attack {
     #![allow(clippy::needless_pass_by_value, reason = "attacks have one shape")]
 
-    use super::{Alert, Answer, AtomicU32, Ordering, PluginError, black_box};
+    use super::{Alert, Answer, AtomicU32, Error, Ordering, Severity, black_box};
 
     fn with(mut alerts: Vec<Alert>, json: &str) -> Answer {
         for alert in &mut alerts {
@@ -112,7 +96,7 @@ mod attack {
             alert_id: None,
             alert_time: None,
             last_processed_time: None,
-            severity: super::bindings::watchbell::detections::types::Severity::Low,
+            severity: Severity::Low,
             category: None,
             json: "{}".to_owned(),
         };
@@ -120,7 +104,7 @@ mod attack {
     }
 
     pub(crate) fn huge_error(_: Vec<Alert>) -> Answer {
-        Err(PluginError::Other("x".repeat(8 << 20)))
+        Err(Error::Other("x".repeat(8 << 20)))
     }
 
     pub(crate) fn panic(_: Vec<Alert>) -> Answer {
@@ -142,6 +126,13 @@ mod attack {
         Ok(alerts)
     }
 
+    /// Fails for the sample that a host tries it with too.
+    pub(crate) fn panic_unless_north(alerts: Vec<Alert>) -> Answer {
+        let is_north = |alert: &Alert| alert.json.contains("\"tenant\":\"north\"");
+        assert!(alerts.iter().all(is_north), "as it is meant to");
+        Ok(alerts)
+    }
+
     pub(crate) fn grown_results(alerts: Vec<Alert>) -> Answer {
         with(alerts, &format!("{{\"x\":\"{}\"}}", "x".repeat(100 << 10)))
     }
@@ -149,7 +140,7 @@ mod attack {
     pub(crate) fn state_between_calls(_: Vec<Alert>) -> Answer {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
-        Err(PluginError::Other(format!("call {call}")))
+        Err(Error::Other(format!("call {call}")))
     }
 
     pub(crate) fn second_line(alerts: Vec<Alert>) -> Answer {
@@ -166,15 +157,10 @@ mod attack {
     }
 
     pub(crate) fn terminal_escapes(_: Vec<Alert>) -> Answer {
-        Err(PluginError::Other(
+        Err(Error::Other(
             "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\r\n2026-01-01 ERROR a line of its own".to_owned(),
         ))
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, clippy::all)]
-mod export {
-    super::bindings::export!(Hostile with_types_in super::bindings);
-    use super::Hostile;
-}
+watchbell_sdk::export_processor!(Hostile);

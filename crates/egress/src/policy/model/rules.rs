@@ -15,7 +15,8 @@ use crate::address::tests::model as class_of;
 pub(super) type Table = [(IpNet, Option<Class>)];
 
 /// Names that only a metadata service has.
-pub(super) const METADATA_NAMES: [&str; 7] = [
+pub(super) const METADATA_NAMES: [&str; 8] = [
+    "api.metadata.cloud.ibm.com",
     "instance-data",
     "instance-data.ec2.internal",
     "metadata",

@@ -1,0 +1,105 @@
+//! Paths are relative to the file that they stand in, not to wherever the program was
+//! started: a service manager starts it in `/`. A tenant's entry counts from the tenants
+//! file. What a flag says counts from the working directory, as everybody expects of a shell.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::sections::Kind;
+use super::tree::{Node, Table, Value};
+
+/// The settings of a source that are paths.
+const OF_SOURCE: &[&[&str]] = &[
+    &["component"],
+    &["client_secret_file"],
+    &["refresh_token_file"],
+    &["tls", "ca_file"],
+    &["tenants"],
+    &["tenants", "path"],
+];
+
+/// Those of a transform.
+const OF_TRANSFORM: &[&[&str]] = &[&["component"]];
+
+/// Those of a sink. A codec is one when it names a component's file.
+const OF_SINK: &[&[&str]] = &[&["path"], &["require_mount"], &["encoding", "codec"]];
+
+/// Those of a secret backend.
+const OF_SECRET: &[&[&str]] = &[&["path"]];
+
+/// All paths of a configuration.
+pub(super) fn of_root(root: &mut Table) {
+    if let Some(node) = root.find_mut(&["data_dir"]) {
+        rebase(node);
+    }
+    for kind in Kind::ALL {
+        for part in tables(root, kind.section()) {
+            match kind {
+                Kind::Source => of_source(part),
+                Kind::Transform => of_part(part, OF_TRANSFORM),
+                Kind::Sink => of_part(part, OF_SINK),
+            }
+        }
+    }
+    for backend in tables(root, "secret") {
+        of_part(backend, OF_SECRET);
+        // A program's name without a slash is looked for in PATH.
+        if let Some(Value::Array(command)) = backend.find_mut(&["command"]).map(|n| &mut n.value)
+            && let Some(program) = command.first_mut()
+            && matches!(&program.value, Value::String(text) if text.text.contains('/'))
+        {
+            rebase(program);
+        }
+    }
+}
+
+/// All paths of a source, or of a tenant's entry.
+pub(super) fn of_source(source: &mut Table) {
+    of_part(source, OF_SOURCE);
+}
+
+fn of_part(part: &mut Table, paths: &[&[&str]]) {
+    for path in paths {
+        if let Some(node) = part.find_mut(path)
+            && (path.last() != Some(&"codec") || is_component(node))
+        {
+            rebase(node);
+        }
+    }
+}
+
+fn tables<'t>(root: &'t mut Table, section: &str) -> impl Iterator<Item = &'t mut Table> {
+    let parts = match root.get_mut(section).map(|entry| &mut entry.node.value) {
+        Some(Value::Table(parts)) => Some(parts),
+        _ => None,
+    };
+    let parts = parts.into_iter().flat_map(Table::values_mut);
+    parts.filter_map(|(_, entry)| match &mut entry.node.value {
+        Value::Table(part) => Some(part),
+        _ => None,
+    })
+}
+
+fn is_component(node: &Node) -> bool {
+    let Value::String(text) = &node.value else {
+        return false;
+    };
+    let extension = Path::new(text.text.as_str()).extension();
+    extension.is_some_and(|extension| extension == "wasm")
+}
+
+/// Puts the folder of its file in front of a relative path, once.
+pub(super) fn rebase(node: &mut Node) {
+    let Some(folder) = node.at.folder() else {
+        return;
+    };
+    if let Value::String(text) = &mut node.value
+        && !text.based
+        && !text.text.is_empty()
+    {
+        let path = folder.join(text.text.as_str());
+        text.text = Zeroizing::new(path.to_string_lossy().into_owned());
+        text.based = true;
+    }
+}

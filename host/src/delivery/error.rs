@@ -1,0 +1,126 @@
+//! What goes wrong at load, where a person mends it, and on the way, where it is tried
+//! again.
+
+use crate::config::Name;
+use crate::sinks::SinkError;
+use crate::telemetry::printable;
+use std::path::PathBuf;
+use watchbell_sandbox::{CallError, LoadError, PluginError};
+
+/// A transform or sink that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("{section}.{name}: {fault}")]
+pub struct PipelineError {
+    /// `transforms` or `sinks`.
+    pub section: &'static str,
+    /// Which.
+    pub name: Name,
+    /// Why.
+    pub fault: LoadFault,
+}
+
+/// Why a transform or sink cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadFault {
+    /// The component's file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The component cannot be used.
+    #[error(transparent)]
+    Component(#[from] LoadError),
+    /// The component refuses its options.
+    #[error("{}", plugin_words(.0))]
+    Options(PluginError),
+    /// The component was stopped while it judged its options.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// A batch did not reach its sink.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// A plugin was stopped or broke the contract.
+    #[error("{name}: {source}")]
+    Call {
+        /// The transform or the sink's encoder.
+        name: String,
+        /// What happened.
+        source: CallError,
+    },
+    /// A plugin gave an error that is about no single alert.
+    #[error("{name}: {}", plugin_words(.error))]
+    Plugin {
+        /// The transform or the sink's encoder.
+        name: String,
+        /// Its words.
+        error: PluginError,
+    },
+    /// A plugin failed for every alert, and never handled another one: it may be broken,
+    /// so nothing is quarantined.
+    #[error("{reason}; it has handled no alert yet, so its sink waits")]
+    Unproven {
+        /// The transform or the sink's encoder.
+        plugin: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The sink did not take it.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] watchbell_ledger::Error),
+    /// The ledger holds what this program did not write.
+    #[error(transparent)]
+    Record(#[from] super::record::Unreadable),
+    /// A defect of ours.
+    #[error("a defect: {0}")]
+    Defect(String),
+}
+
+impl RouteError {
+    /// Whether trying again is of no use as long as this process lives.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Sink(SinkError::ConsoleClosed))
+    }
+
+    /// What kind it is: one of a few, since it is a label of a metric.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Call { .. } | Self::Plugin { .. } | Self::Unproven { .. } => "plugin_failed",
+            Self::Sink(SinkError::ConsoleClosed) => "closed",
+            Self::Sink(_) => "write_failed",
+            Self::Ledger(_) | Self::Record(_) => "ledger",
+            Self::Defect(_) => "defect",
+        }
+    }
+}
+
+/// A plugin's error in one line, fit for a log.
+pub(super) fn plugin_words(error: &PluginError) -> String {
+    match error {
+        PluginError::InvalidOption(fault) => {
+            let place = fault
+                .offset
+                .map(|offset| format!("byte {offset}: "))
+                .unwrap_or_default();
+            format!(
+                "{}: {place}{}",
+                printable(&fault.name),
+                printable(&fault.message)
+            )
+        }
+        PluginError::BadRecord(record) => {
+            format!("alert {}: {}", record.index, printable(&record.message))
+        }
+        PluginError::TooLarge(limit) => format!("the result would pass {limit} bytes"),
+        PluginError::Other(message) => printable(message),
+    }
+}

@@ -1,0 +1,188 @@
+//! From the ledger to the sinks: through the processors in the order of `inputs`, then
+//! through the sink's encoder, then written and acknowledged.
+//!
+//! Each sink has its own route for each path that leads from a source to it, and its own
+//! position in the ledger, so that a slow one delays itself alone. Where two paths lead
+//! to one sink, it gets the alerts by both, as in Vector.
+
+mod bisect;
+mod deliver;
+mod encode;
+mod error;
+mod load;
+mod probe;
+mod probe_entries;
+mod process;
+pub mod record;
+mod report;
+mod route;
+mod tenant;
+mod tenant_queue;
+
+use crate::config::{Config, Name, TenantKey};
+use crate::sinks::{Owner, Settings, Sink};
+pub use deliver::{LostSinks, Phase, SinkTask};
+pub use encode::Codec;
+pub use error::{LoadFault, PipelineError, RouteError};
+pub use load::Fingerprint;
+use route::{Encoded, Route};
+use std::sync::Arc;
+use tenant::TenantMember;
+pub(crate) use tenant::has_member;
+use watchbell_ledger::Entry;
+use watchbell_sandbox::{Alert, Engine};
+
+/// Bytes of JSON in one call of a plugin, roughly: its memory is bounded.
+const CALL_BYTES: usize = 4 << 20;
+
+/// Everything between the ledger and the sinks.
+pub struct Pipeline {
+    /// Each sink with what leads to it.
+    pub specs: Vec<SinkSpec>,
+}
+
+/// A sink with what leads to it.
+pub struct SinkSpec {
+    fingerprint: Fingerprint,
+    /// The member that names the tenant in what it writes; none: records as they came.
+    tenant_key: Option<TenantKey>,
+    name: Name,
+    routes: Vec<Route>,
+    codec: Codec,
+    target: Target,
+    max_buffer: u64,
+}
+
+/// Where its bytes go.
+enum Target {
+    Console,
+    File(Settings),
+}
+
+impl Pipeline {
+    /// Loads every component that a configuration names and has it judge its options.
+    ///
+    /// # Errors
+    /// [`PipelineError`], naming the transform or sink.
+    pub async fn load(config: &Config, engine: &Engine) -> Result<Self, PipelineError> {
+        load::load(config, engine).await
+    }
+}
+
+impl SinkSpec {
+    /// The sink's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The sources that lead to it, each once.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let mut sources: Vec<String> = self
+            .routes
+            .iter()
+            .map(|route| route.source.to_string())
+            .collect();
+        sources.sort();
+        sources.dedup();
+        sources
+    }
+
+    /// What it was made of: two with the same fingerprint do the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// What kind of sink it is, as the configuration names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.target {
+            Target::Console => "console",
+            Target::File(_) => "file",
+        }
+    }
+
+    /// Whether it prints.
+    #[must_use]
+    pub fn is_console(&self) -> bool {
+        matches!(self.target, Target::Console)
+    }
+
+    /// Whether each tenant has a place of its own there.
+    #[must_use]
+    pub fn is_partitioned(&self) -> bool {
+        matches!(&self.target, Target::File(settings) if settings.is_partitioned())
+    }
+
+    /// The sink itself, for one tenant where they are apart, gone on with at `state`.
+    fn open(&self, owner: &Arc<Owner>, part: Option<&str>, state: Option<&[u8]>) -> Sink {
+        let file = |settings| Sink::file(settings, Arc::clone(owner), part, state);
+        match (&self.target, part) {
+            (Target::Console, _) => Sink::console(),
+            (Target::File(settings), None) => file(settings.clone()),
+            (Target::File(settings), Some(tenant)) => file(settings.of(tenant)),
+        }
+    }
+
+    /// Bytes that may wait for it in the ledger.
+    #[must_use]
+    pub fn max_buffer(&self) -> u64 {
+        self.max_buffer
+    }
+
+    /// An entry's alerts as the sink's bytes, and what of it no plugin can handle.
+    async fn encode(&self, entry: &Entry) -> Result<Encoded, RouteError> {
+        let member = self.member(entry);
+        let mut encoded = Encoded::default();
+        for route in self.routes_of(entry) {
+            route
+                .encode(entry, &self.codec, &member, &mut encoded)
+                .await?;
+        }
+        Ok(encoded)
+    }
+
+    /// Whether a plugin has handled an alert by now, with an entry's first one, if need be.
+    async fn probe_with(&self, plugin: &str, entry: &Entry) -> Result<bool, RouteError> {
+        let member = self.member(entry);
+        for route in self.routes_of(entry) {
+            route.try_out(entry, &self.codec, &member).await?;
+        }
+        let steps = self.routes.iter().flat_map(|route| &route.steps);
+        let mut known = steps
+            .map(|step| &step.identity)
+            .chain(self.codec.identity());
+        Ok(known.any(|known| known.name == plugin && known.has_worked()))
+    }
+
+    fn member(&self, entry: &Entry) -> TenantMember {
+        let key = self.tenant_key.as_ref().map(TenantKey::as_str);
+        TenantMember::new(key, &entry.tenant)
+    }
+
+    fn routes_of(&self, entry: &Entry) -> impl Iterator<Item = &Route> {
+        self.routes
+            .iter()
+            .filter(|route| route.source.as_str() == entry.source)
+    }
+}
+
+/// Parts of a batch that are small enough for one call of a plugin, in order.
+fn calls(alerts: &[Alert]) -> Vec<&[Alert]> {
+    let mut calls = Vec::new();
+    let mut rest = alerts;
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fits = |alert: &&Alert| {
+            bytes = bytes.saturating_add(alert.json.len());
+            bytes <= CALL_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (call, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        calls.push(call);
+        rest = after;
+    }
+    calls
+}

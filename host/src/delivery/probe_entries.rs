@@ -1,0 +1,23 @@
+//! Whose alerts show whether a plugin works at all, when it failed for all of an entry.
+
+use watchbell_ledger::{Entry, EntryId, Error, Ledger};
+
+/// Tenants that are heard.
+const WITNESSES: usize = 16;
+
+/// The first entry of each tenant that waits for a sink; of the entry's own, the one
+/// behind it.
+pub(super) fn probe_entries(
+    ledger: &dyn Ledger,
+    reader: &str,
+    own: &str,
+    entry: EntryId,
+) -> Result<Vec<Entry>, Error> {
+    let position = ledger.position(reader, None)?.acknowledged;
+    let mut found = Vec::new();
+    for tenant in ledger.waiting(reader)?.into_iter().take(WITNESSES) {
+        let after = if tenant == own { entry } else { position };
+        found.extend(ledger.next(reader, Some(&tenant), after)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,269 @@
+//! What must permit for polling to go on: room behind the sinks, and room on the disk.
+//!
+//! What was read waits in the ledger, so a sink that is down would fill the disk, and on
+//! a full disk not even an acknowledgement can be kept.
+
+use super::async_ledger::AsyncLedger;
+use super::clock::Clock;
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use watchbell_ledger::{self as ledger, Ledger};
+
+/// Between two looks whether reading may go on.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A sink and how much may wait for it.
+#[derive(Debug, Clone)]
+pub struct BufferLimit {
+    /// The sink.
+    pub sink: String,
+    /// The sources that lead to it.
+    pub sources: Vec<String>,
+    /// Whether it takes each tenant by itself, so that one that is stuck holds up none but
+    /// its own.
+    pub is_partitioned: bool,
+    /// Bytes that may wait for it.
+    pub most: u64,
+}
+
+/// Why polling pauses.
+#[derive(Debug, thiserror::Error)]
+pub enum PauseReason {
+    /// Too much waits for a sink.
+    #[error(
+        "{waiting} bytes wait for the sink {sink} (buffer.max_size is {most}); polling pauses until it has taken some"
+    )]
+    Backlog {
+        /// The sink.
+        sink: String,
+        /// What waits.
+        waiting: u64,
+        /// What may wait.
+        most: u64,
+    },
+    /// The disk is nearly full.
+    #[error("{}: {free} bytes are free, and {spare} within the ledger (min_free is {least}, of it {floor} outside the ledger); polling pauses until there is room", folder.display())]
+    Disk {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// What is free.
+        free: u64,
+        /// What is free within the ledger, which keeps what it once took of the disk.
+        spare: u64,
+        /// What must be, both together.
+        least: u64,
+        /// What must be outside the ledger.
+        floor: u64,
+    },
+    /// The disk cannot be asked.
+    #[error("{}: {source}", folder.display())]
+    Io {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The ledger cannot be asked.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+}
+
+/// The limits of one process.
+#[derive(Clone)]
+pub struct Backpressure {
+    ledger: AsyncLedger,
+    clock: Arc<dyn Clock>,
+    limits: Arc<RwLock<Vec<BufferLimit>>>,
+    folder: PathBuf,
+    min_free: u64,
+    moment: Duration,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What was seen a moment ago: many tenants ask the same at one time.
+#[derive(Default)]
+struct Seen {
+    backlogs: HashMap<String, Figure>,
+    free: Option<(Instant, u64)>,
+}
+
+/// One part in so many of `min_free` must be on the disk itself, where the ledger's log of
+/// what is being committed is: of the 256 MiB by default 64, the most that it keeps.
+const FLOOR: u64 = 4;
+
+/// What waits for a sink.
+struct Figure {
+    /// Bytes, as the ledger counted them.
+    bytes: u64,
+    /// Bytes that came to any sink since. What was taken since is not known, so both
+    /// together are the most that can wait.
+    grown: u64,
+    /// Until when that is believed.
+    until: Instant,
+}
+
+/// How long something counts as seen, at least.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// The ledger counts for longer the more waits. That may take one part of so many of the
+/// time.
+const COUNTING: u32 = 10;
+
+impl Backpressure {
+    /// With `limits` for the sinks and `min_free` bytes on the disk of `folder`.
+    #[must_use]
+    pub fn new(
+        ledger: AsyncLedger,
+        clock: Arc<dyn Clock>,
+        limits: Vec<BufferLimit>,
+        folder: PathBuf,
+        min_free: u64,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            limits: Arc::new(RwLock::new(limits)),
+            folder,
+            min_free,
+            moment: MOMENT,
+            seen: Arc::default(),
+        }
+    }
+
+    /// Other sinks, or other limits, from now on.
+    pub fn set_limits(&self, limits: Vec<BufferLimit>) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
+    }
+
+    /// So many bytes more may wait than a moment ago. Blocks while the ledger counts.
+    pub fn add_growth(&self, bytes: u64) {
+        for figure in self.seen().backlogs.values_mut() {
+            figure.grown = figure.grown.saturating_add(bytes);
+        }
+    }
+
+    /// Whether `source` may be read further for `tenant`.
+    ///
+    /// # Errors
+    /// [`PauseReason`]: not now.
+    pub async fn check(&self, source: &str, tenant: &str) -> Result<(), PauseReason> {
+        let (this, source, tenant) = (self.clone(), source.to_owned(), tenant.to_owned());
+        let checked = self
+            .ledger
+            .call(move |ledger| this.check_with(ledger, &source, &tenant));
+        checked.await
+    }
+
+    /// As [`Backpressure::check`]; blocks.
+    fn check_with(
+        &self,
+        ledger: &dyn Ledger,
+        source: &str,
+        tenant: &str,
+    ) -> Result<(), PauseReason> {
+        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
+        let of_source = |limit: &&BufferLimit| limit.sources.iter().any(|one| one == source);
+        for limit in limits.iter().filter(of_source) {
+            let waiting = self.waiting(ledger, limit)?;
+            if waiting < limit.most {
+                continue;
+            }
+            if limit.is_partitioned && ledger.backlog(&limit.sink, Some(tenant))?.bytes == 0 {
+                continue;
+            }
+            return Err(PauseReason::Backlog {
+                sink: limit.sink.clone(),
+                waiting,
+                most: limit.most,
+            });
+        }
+        drop(limits);
+        let free = self.free()?;
+        if free >= self.min_free {
+            return Ok(());
+        }
+        let (spare, floor) = (ledger.unused_bytes()?, self.min_free / FLOOR);
+        if free >= floor && free.saturating_add(spare) >= self.min_free {
+            return Ok(());
+        }
+        Err(PauseReason::Disk {
+            folder: self.folder.clone(),
+            free,
+            spare,
+            least: self.min_free,
+            floor,
+        })
+    }
+}
+
+impl Backpressure {
+    fn waiting(&self, ledger: &dyn Ledger, limit: &BufferLimit) -> Result<u64, PauseReason> {
+        // Held while the ledger counts: whoever asks meanwhile has the same answer.
+        let mut seen = self.seen();
+        if let Some(figure) = seen.backlogs.get(&limit.sink)
+            && self.clock.monotonic() < figure.until
+            && figure.decides(limit.most)
+        {
+            return Ok(figure.bytes);
+        }
+        let began = self.clock.monotonic();
+        let bytes = ledger.backlog(&limit.sink, None)?.bytes;
+        let counted = self.clock.monotonic();
+        let figure = Figure {
+            bytes,
+            grown: 0,
+            until: counted + self.moment.max((counted - began) * (COUNTING - 1)),
+        };
+        seen.backlogs.insert(limit.sink.clone(), figure);
+        Ok(bytes)
+    }
+
+    fn free(&self) -> Result<u64, PauseReason> {
+        let far = |bytes: u64| bytes / 2 > self.min_free;
+        if let Some((at, bytes)) = self.seen().free
+            && self.clock.elapsed(at) < self.moment
+            && far(bytes)
+        {
+            return Ok(bytes);
+        }
+        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| PauseReason::Io {
+            folder: self.folder.clone(),
+            source: error.into(),
+        })?;
+        let bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        self.seen().free = Some((self.clock.monotonic(), bytes));
+        Ok(bytes)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Figure {
+    /// Whether it says on which side of a bound it is. Only what was counted says that too
+    /// much waits.
+    fn decides(&self, most: u64) -> bool {
+        self.bytes >= most || self.bytes.saturating_add(self.grown) < most
+    }
+}
+
+impl PauseReason {
+    /// What kind it is, in words that are the same each time.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Backlog { .. } => "backlog",
+            Self::Disk { .. } => "disk",
+            Self::Io { .. } => "disk cannot be asked",
+            Self::Ledger(_) => "ledger",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

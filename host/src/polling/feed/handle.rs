@@ -1,0 +1,98 @@
+//! What the feeds of a process share, and what others hold of one.
+
+use super::super::async_ledger::AsyncLedger;
+use super::super::backpressure::Backpressure;
+use super::super::clock::Clock;
+use super::super::memory_budget::MemoryBudget;
+use crate::config::{Name, Source};
+use crate::sources::SourceClient;
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+use watchbell_ledger::{self as ledger, Commit, Committed, FeedId, FeedName};
+
+/// What the feeds of a process share with those who deliver and those who command.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where everything is written down.
+    pub ledger: AsyncLedger,
+    /// Whether polling may go on.
+    pub backpressure: Backpressure,
+    /// Counts commits that left something to deliver.
+    pub news: watch::Sender<u64>,
+    /// Bytes of answers that may be in memory.
+    pub memory: MemoryBudget,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    /// Writes a step of reading down, and tells those who deliver.
+    pub(in super::super) async fn commit(
+        &self,
+        commit: Commit,
+    ) -> Result<Committed, ledger::Error> {
+        let (backpressure, news) = (self.backpressure.clone(), self.news.clone());
+        // It is written down whoever still waits for it, and so it is told.
+        self.ledger
+            .call(move |ledger| {
+                let done = ledger.commit(commit)?;
+                backpressure.add_growth(done.bytes);
+                if !done.entries.is_empty() {
+                    news.send_modify(|count| *count += 1);
+                }
+                Ok(done)
+            })
+            .await
+    }
+}
+
+/// Held while a window is read; whoever moves the cursor by hand takes it and counts up.
+pub type Epoch = Arc<Mutex<u64>>;
+
+/// What others need to work on the same feed.
+#[derive(Clone)]
+pub struct Handle {
+    /// The source's name.
+    pub name: Name,
+    /// Its number in the ledger.
+    pub id: FeedId,
+    /// How it is asked.
+    pub client: Arc<dyn SourceClient>,
+    /// What the feeds share.
+    pub shared: Shared,
+    /// What whoever moves the cursor must permit.
+    pub epoch: Epoch,
+}
+
+impl Handle {
+    /// What the ledger calls a source.
+    #[must_use]
+    pub fn feed_name(name: &Name, settings: &Source) -> FeedName {
+        FeedName {
+            source: name.to_string(),
+            tenant: settings.tenant_id.to_string(),
+            api: settings.api.to_string(),
+        }
+    }
+
+    /// What its tenant is called.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.client.settings().tenant
+    }
+
+    /// Source and tenant, as every line of the log that is about it has them.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        span(&self.name, &*self.client)
+    }
+}
+
+/// An error's span, so that no filter for lines takes it from the lines that pass.
+pub(super) fn span(name: &Name, client: &dyn SourceClient) -> tracing::Span {
+    tracing::error_span!("feed", source = %name, tenant = %client.settings().tenant)
+}
+
+pub(super) fn title(name: &Name, client: &dyn SourceClient) -> String {
+    format!("{name} ({})", client.settings().tenant)
+}
