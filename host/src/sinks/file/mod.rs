@@ -8,7 +8,9 @@
 //! is cut off and written again, and never believed.
 //!
 //! A new file, and one that somebody cut, is recorded before anything is written to it, so
-//! that no batch ever stands where the record does not lead.
+//! that no batch is ever where the record does not lead. That something is cut off is
+//! recorded before, too: the batch that belongs there is then written there, even where the
+//! file has been moved away meanwhile.
 //!
 //! What a power cut may do is in `tests/cuts.rs`: everything here goes through
 //! the trait `FileSystem`, of which that has one that forgets what was not synced.
@@ -220,9 +222,9 @@ impl<F: FileSystem> File<F> {
             return Ok(false);
         }
         if behind == 0 {
-            // A batch may have been cut off that is still on disk, and shown again after a
-            // power cut. Where that cannot be ruled out, it is written here.
-            return Ok(file.sync_data().is_err());
+            // A batch that was cut off may still be on disk, and shown again after a power
+            // cut: the sync may have failed, and the next one says nothing of that.
+            return Ok(place.is_truncated);
         }
         // An empty file that is known by its inode alone may be another's.
         Ok(place.is_proven_by(&about) || batch.may_have_left(file, about.length)?)
@@ -312,12 +314,18 @@ impl<F: FileSystem> File<F> {
                         bytes: behind,
                     });
                 }
+                if !place.is_truncated {
+                    place.is_truncated = true;
+                    record(&place)?;
+                    self.place = Some(place.clone());
+                }
                 file.set_len(place.length)?;
             }
             self.in_doubt = true;
             file.append(whole.get(done..).unwrap_or_default())?;
             file.sync_data()?;
             if let Some(end) = end_of(&file, &place, &whole)? {
+                place.is_truncated = false;
                 let place = place.at_length(end, &file)?;
                 self.synced = Some(place.clone());
                 return Ok(place);

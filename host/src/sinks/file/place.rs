@@ -39,6 +39,10 @@ pub struct Place {
     /// to another file once this one is removed. Earlier versions recorded none.
     #[serde(default)]
     pub ends_with: Option<String>,
+    /// What was behind `length` was about to be cut off. Until the batch is written that
+    /// belongs there, a power cut may show it again. Earlier versions recorded none.
+    #[serde(default)]
+    pub is_truncated: bool,
 }
 
 /// What became of a recorded file.
@@ -68,6 +72,7 @@ impl Place {
             length,
             began: now.map_or(0, |now| now.as_secs()),
             ends_with: None,
+            is_truncated: false,
         };
         place.at_length(length, file)
     }

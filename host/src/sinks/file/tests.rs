@@ -326,6 +326,7 @@ fn it_rotates_when_its_time_is_over() {
         length: 1,
         began,
         ends_with: None,
+        is_truncated: false,
     };
     let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
     assert!(!rotate.is_due(&place(3600), 1, at(7199)));
