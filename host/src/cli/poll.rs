@@ -224,11 +224,11 @@ async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<(Vec<u8>, Option<Strin
     let codec = Codec::csv(engine)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
-    let (batch, rejected) = codec
-        .encode_around(alerts)
+    let (bytes, rejected) = codec
+        .encode_file(alerts)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     let left_out = (rejected > 0)
         .then(|| format!("{rejected} detections cannot be written as CSV; use --output ndjson"));
-    Ok(([batch.header, batch.bytes].concat(), left_out))
+    Ok((bytes, left_out))
 }

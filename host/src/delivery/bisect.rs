@@ -1,22 +1,21 @@
-//! Which alerts a plugin cannot handle, found out by trying fewer of them.
+//! Which records of a batch cannot be handled, found out by trying fewer of them.
 //!
 //! A plugin fails for a call, and one alert in it may be why: it is what a filter loops
 //! for ever over, or what an attacker had the service say so that it does. Passing it on
 //! unprocessed could leak what a filter was to redact, and waiting would stop all tenants
-//! behind it. So a batch that fails is tried again in halves, down to the alerts that
-//! fail by themselves. Those are quarantined; the rest goes on.
+//! behind it. A sink's other side refuses a request, and one event in it may be why. So a
+//! batch that fails is tried again in halves, down to what fails by itself. That is
+//! quarantined; the rest goes on.
 //!
-//! Where nothing at all succeeds, the plugin may be what is broken. Unless it has handled
-//! an alert before, nothing is quarantined, and its sink waits.
+//! Where nothing at all succeeds, the plugin or the sink may be what is broken. Unless it
+//! has handled something before, nothing is quarantined, and the sink waits.
 
-use super::calls;
 use super::error::RouteError;
-use super::process::{Failure, Identity};
+use super::identity::Identity;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watchbell_sandbox::Alert;
 
 /// Failures of one batch after which nothing is split any more. A call costs well below a
 /// millisecond, and what an encoder names as a bad record costs one.
@@ -29,92 +28,168 @@ const CPU_BUDGETS: u32 = 24;
 /// The same for a plugin that never handled anything, which is tried again and again.
 const CPU_BUDGETS_UNPROVEN: u32 = 4;
 
-/// Something that alerts go through. It succeeds with all that it is given, or not.
-pub(super) trait Attempt: Sync {
+/// Something that a batch goes through. It succeeds with all that it is given, or not.
+pub(super) trait Attempt: Send {
     /// What comes of it.
     type Made: Send;
 
-    /// One try.
-    fn attempt(&self, alerts: &[Alert])
-    -> impl Future<Output = Result<Self::Made, Failure>> + Send;
+    /// One try with these items of the batch.
+    fn attempt(
+        &mut self,
+        range: Range<usize>,
+    ) -> impl Future<Output = Result<Self::Made, Fault>> + Send;
+}
+
+/// Why a try failed.
+pub(super) enum Fault {
+    /// One of the items may be why.
+    Bad(Failure),
+    /// No item is why: nothing more is tried now.
+    Stop(RouteError),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Bad(failure)
+    }
+}
+
+/// Items that could not be handled together.
+pub(super) struct Failure {
+    pub(super) error: RouteError,
+    /// The one that it is about, if that was said: its index among those of the try.
+    pub(super) item: Option<usize>,
+    /// Who could not handle them.
+    pub(super) by: Arc<Identity>,
+}
+
+/// Items that are quarantined.
+pub(super) struct Rejected {
+    /// Their indexes in the batch.
+    pub(super) range: Range<usize>,
+    /// Why, fit for a log.
+    pub(super) reason: String,
+    /// Who could not handle them.
+    pub(super) by: Arc<Identity>,
 }
 
 /// What came of a batch.
 pub(super) struct Bisected<M> {
     /// What was made, in order.
     pub(super) made: Vec<M>,
-    /// What cannot be handled.
+    /// What cannot be handled, in order.
     pub(super) rejected: Vec<Rejected>,
 }
 
-/// Alerts that are quarantined.
-pub(super) struct Rejected {
-    /// Their places in the batch.
-    pub(super) range: Range<usize>,
-    /// Why, fit for a log.
-    pub(super) reason: String,
-    /// Who could not handle them.
-    pub(super) plugin: Arc<Identity>,
+/// A batch on its way. Where it was stopped it goes on.
+pub(super) struct Bisection<M> {
+    /// First in, first out: whether anything succeeds shows before single items are tried.
+    waiting: VecDeque<Range<usize>>,
+    made: Vec<(usize, M)>,
+    rejected: Vec<Rejected>,
+    spent: Spent,
 }
 
-/// Has a batch worked on, around the alerts that cannot be.
-///
-/// # Errors
-/// [`RouteError::Unproven`], when nothing of it can be and the plugin never did anything
-/// else.
-pub(super) async fn bisect<A: Attempt>(
-    work: &A,
-    alerts: &[Alert],
-) -> Result<Bisected<A::Made>, RouteError> {
-    // First in, first out: whether anything succeeds shows before single alerts are tried.
-    let mut waiting: VecDeque<Range<usize>> = VecDeque::new();
-    for part in calls(alerts) {
-        let start = waiting.back().map_or(0, |range| range.end);
-        waiting.push_back(start..start + part.len());
+impl<M: Send> Bisection<M> {
+    /// Of a batch, in parts that are tried one after the other.
+    pub(super) fn new(parts: impl IntoIterator<Item = Range<usize>>) -> Self {
+        Self {
+            waiting: parts.into_iter().collect(),
+            made: Vec::new(),
+            rejected: Vec::new(),
+            spent: Spent::default(),
+        }
     }
-    let mut made = Vec::new();
-    let mut rejected: Vec<Rejected> = Vec::new();
-    let mut spent = Spent::default();
-    while let Some(range) = waiting.pop_front() {
-        let began = Instant::now();
-        let part = alerts.get(range.clone()).unwrap_or_default();
-        let failure = match work.attempt(part).await {
-            Ok(one) => {
-                made.push((range.start, one));
-                continue;
+
+    /// Whether anything of the batch was handled already.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Has the rest worked on, around what cannot be.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub(super) async fn run<A>(&mut self, work: &mut A) -> Result<(), RouteError>
+    where
+        A: Attempt<Made = M>,
+    {
+        while let Some(range) = self.waiting.pop_front() {
+            let began = Instant::now();
+            match work.attempt(range.clone()).await {
+                Ok(one) => self.made.push((range.start, one)),
+                Err(Fault::Bad(failure)) => {
+                    self.spent.add(began.elapsed());
+                    self.split(range, &failure);
+                }
+                Err(Fault::Stop(error)) => {
+                    self.waiting.push_front(range);
+                    return Err(error);
+                }
             }
-            Err(failure) => failure,
-        };
-        spent.add(began.elapsed());
-        let named = failure.alert.filter(|at| *at < range.len());
+        }
+        Ok(())
+    }
+
+    fn split(&mut self, range: Range<usize>, failure: &Failure) {
+        let named = failure.item.filter(|at| *at < range.len());
         let cut = |range: Range<usize>| (!range.is_empty()).then_some(range);
-        if range.len() == 1 || spent.is_enough(&failure.plugin) {
-            rejected.push(Rejected::of(range, &failure));
+        if range.len() == 1 || self.spent.is_enough(&failure.by) {
+            self.rejected.push(Rejected::of(range, failure));
         } else if let Some(at) = named.map(|at| range.start + at) {
-            rejected.push(Rejected::of(at..at + 1, &failure));
-            waiting.extend(
-                [range.start..at, at + 1..range.end]
-                    .into_iter()
-                    .filter_map(cut),
-            );
+            self.rejected.push(Rejected::of(at..at + 1, failure));
+            let beside = [range.start..at, at + 1..range.end];
+            self.waiting.extend(beside.into_iter().filter_map(cut));
         } else {
             let middle = range.start + range.len() / 2;
-            waiting.extend([range.start..middle, middle..range.end]);
+            self.waiting
+                .extend([range.start..middle, middle..range.end]);
         }
     }
-    match rejected.pop() {
-        Some(one) if made.is_empty() && !one.plugin.has_worked() => Err(RouteError::Unproven {
-            plugin: one.plugin.name.clone(),
-            reason: one.reason,
-        }),
-        last => {
-            rejected.extend(last);
-            rejected.sort_by_key(|one| one.range.start);
-            made.sort_by_key(|(start, _)| *start);
-            let made = made.into_iter().map(|(_, one)| one).collect();
-            Ok(Bisected { made, rejected })
+
+    /// What cannot be handled.
+    ///
+    /// # Errors
+    /// [`RouteError::Unproven`], when nothing could be handled by somebody who never
+    /// handled anything else.
+    pub(super) fn rejected(&self) -> Result<&[Rejected], RouteError> {
+        match self.rejected.last() {
+            Some(last) if self.made.is_empty() && !last.by.has_worked() => {
+                Err(RouteError::Unproven {
+                    name: last.by.name.clone(),
+                    reason: last.reason.clone(),
+                })
+            }
+            _ => Ok(&self.rejected),
         }
     }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// As [`Bisection::rejected`].
+    pub(super) fn finish(mut self) -> Result<Bisected<M>, RouteError> {
+        self.rejected()?;
+        self.rejected.sort_by_key(|one| one.range.start);
+        self.made.sort_by_key(|(start, _)| *start);
+        Ok(Bisected {
+            made: self.made.into_iter().map(|(_, one)| one).collect(),
+            rejected: self.rejected,
+        })
+    }
+}
+
+/// Has a batch worked on, around what cannot be.
+///
+/// # Errors
+/// As [`Bisection::run`] and [`Bisection::finish`].
+pub(super) async fn bisect<A: Attempt>(
+    work: &mut A,
+    parts: impl IntoIterator<Item = Range<usize>>,
+) -> Result<Bisected<A::Made>, RouteError> {
+    let mut bisection = Bisection::new(parts);
+    bisection.run(work).await?;
+    bisection.finish()
 }
 
 impl Rejected {
@@ -122,7 +197,7 @@ impl Rejected {
         Self {
             range,
             reason: failure.error.to_string(),
-            plugin: Arc::clone(&failure.plugin),
+            by: Arc::clone(&failure.by),
         }
     }
 }
@@ -140,44 +215,42 @@ impl Spent {
         self.time += time;
     }
 
-    fn is_enough(&self, plugin: &Identity) -> bool {
-        let budgets = if plugin.has_worked() {
+    fn is_enough(&self, by: &Identity) -> bool {
+        let budgets = if by.has_worked() {
             CPU_BUDGETS
         } else {
             CPU_BUDGETS_UNPROVEN
         };
-        self.failures >= FAILURES || self.time >= plugin.limits.cpu.saturating_mul(budgets)
+        let most = by.cpu.map(|cpu| cpu.saturating_mul(budgets));
+        self.failures >= FAILURES || most.is_some_and(|most| self.time >= most)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::process::Failure;
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use watchbell_sandbox::{CallError, Limits, Severity};
+    use watchbell_sandbox::{CallError, Limits};
 
-    /// Fails for every alert whose id is in `bad`, naming it or not.
+    /// Fails for every item that is in `bad`, naming it or not.
     struct Picky {
         bad: Vec<usize>,
         names_it: bool,
-        calls: AtomicU32,
+        calls: u32,
         plugin: Arc<Identity>,
     }
 
     impl Attempt for Picky {
-        type Made = Vec<String>;
+        type Made = Vec<usize>;
 
-        async fn attempt(&self, alerts: &[Alert]) -> Result<Vec<String>, Failure> {
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            let is_bad = |alert: &Alert| self.bad.contains(&alert.id.parse().unwrap());
-            if let Some(at) = alerts.iter().position(is_bad) {
+        async fn attempt(&mut self, range: Range<usize>) -> Result<Vec<usize>, Fault> {
+            self.calls += 1;
+            if let Some(at) = range.clone().position(|item| self.bad.contains(&item)) {
                 let failure = self.plugin.stopped(CallError::Trap("as meant".to_owned()));
-                let alert = self.names_it.then_some(at);
-                return Err(Failure { alert, ..failure });
+                let item = self.names_it.then_some(at);
+                return Err(Failure { item, ..failure }.into());
             }
-            self.plugin.handled(alerts);
-            Ok(alerts.iter().map(|alert| alert.id.clone()).collect())
+            self.plugin.handled(range.len());
+            Ok(range.collect())
         }
     }
 
@@ -185,73 +258,86 @@ mod tests {
         Picky {
             bad,
             names_it,
-            calls: AtomicU32::new(0),
-            plugin: Identity::new("picky".to_owned(), Limits::for_plugin()),
+            calls: 0,
+            plugin: Identity::plugin("picky".to_owned(), &Limits::for_plugin()),
         }
-    }
-
-    fn alerts(count: usize) -> Vec<Alert> {
-        let one = |id: usize| Alert {
-            id: id.to_string(),
-            alert_id: None,
-            alert_time: None,
-            last_processed_time: None,
-            severity: Severity::Low,
-            category: None,
-            json: "{}".to_owned(),
-        };
-        (0..count).map(one).collect()
     }
 
     #[tokio::test]
     async fn what_fails_is_held_back_and_everything_else_goes_on_in_order() {
         for names_it in [true, false] {
-            let work = picky(vec![0, 7, 8, 99], names_it);
-            let done = bisect(&work, &alerts(100)).await.unwrap();
+            let mut work = picky(vec![0, 7, 8, 99], names_it);
+            let done = bisect(&mut work, [0..100]).await.unwrap();
             let rejected: Vec<usize> = done
                 .rejected
                 .iter()
                 .flat_map(|one| one.range.clone())
                 .collect();
             assert_eq!(rejected, work.bad);
-            let want: Vec<String> = (0..100)
-                .filter(|id| !work.bad.contains(id))
-                .map(|id| id.to_string())
-                .collect();
+            let want: Vec<usize> = (0..100).filter(|item| !work.bad.contains(item)).collect();
             assert_eq!(done.made.concat(), want);
         }
     }
 
     #[tokio::test]
     async fn one_of_thousands_is_found_in_a_few_calls() {
-        let work = picky(vec![3000], false);
-        let done = bisect(&work, &alerts(4096)).await.unwrap();
+        let mut work = picky(vec![3000], false);
+        let done = bisect(&mut work, [0..4096]).await.unwrap();
         assert_eq!(done.rejected.len(), 1);
-        let calls = work.calls.load(Ordering::Relaxed);
-        assert!(calls <= 25, "{calls} calls");
+        assert!(work.calls <= 25, "{} calls", work.calls);
     }
 
     #[tokio::test]
     async fn thousands_of_bad_alerts_cost_a_bounded_number_of_calls() {
-        let work = picky((0..20_000).step_by(2).collect(), true);
-        let done = bisect(&work, &alerts(20_000)).await.unwrap();
+        let mut work = picky((0..20_000).step_by(2).collect(), true);
+        let done = bisect(&mut work, [0..20_000]).await.unwrap();
         let rejected: usize = done.rejected.iter().map(|one| one.range.len()).sum();
         assert_eq!(
             rejected + done.made.concat().len(),
             20_000,
             "each is somewhere"
         );
-        let calls = work.calls.load(Ordering::Relaxed);
-        assert!(calls <= 2 * FAILURES + 2, "{calls} calls");
+        assert!(work.calls <= 2 * FAILURES + 2, "{} calls", work.calls);
     }
 
     #[tokio::test]
     async fn a_plugin_that_fails_for_everything_holds_nothing_back_until_it_handled_something() {
-        let work = picky((0..10).collect(), false);
-        let failed = bisect(&work, &alerts(10)).await;
+        let mut work = picky((0..10).collect(), false);
+        let failed = bisect(&mut work, [0..10]).await;
         assert!(matches!(failed, Err(RouteError::Unproven { .. })));
-        work.plugin.handled(&alerts(1));
-        let done = bisect(&work, &alerts(10)).await.unwrap();
+        work.plugin.handled(1);
+        let done = bisect(&mut work, [0..10]).await.unwrap();
         assert_eq!(done.rejected.len(), 10);
+    }
+
+    /// Is out of reach after so many tries, for one of them.
+    struct Flaky(Picky, u32);
+
+    impl Attempt for Flaky {
+        type Made = Vec<usize>;
+
+        async fn attempt(&mut self, range: Range<usize>) -> Result<Vec<usize>, Fault> {
+            if self.0.calls == self.1 {
+                self.0.calls += 1;
+                return Err(Fault::Stop(RouteError::Defect("as meant".to_owned())));
+            }
+            self.0.attempt(range).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_stopped_anywhere_goes_on_and_repeats_nothing() {
+        for stopped_after in 0..20 {
+            let mut work = Flaky(picky(vec![3, 77], false), stopped_after);
+            let mut bisection = Bisection::new([0..50, 50..100]);
+            if bisection.run(&mut work).await.is_err() {
+                assert_eq!(bisection.has_begun(), !bisection.made.is_empty());
+                bisection.run(&mut work).await.unwrap();
+            }
+            let done = bisection.finish().unwrap();
+            let made: Vec<usize> = done.made.concat();
+            let want: Vec<usize> = (0..100).filter(|item| ![3, 77].contains(item)).collect();
+            assert_eq!(made, want, "{stopped_after}");
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! From alerts to a sink's bytes.
 
-use super::bisect::{Attempt, bisect};
+use super::bisect::{Attempt, Failure, Fault, bisect};
 use super::error::{LoadFault, RouteError};
-use super::load;
-use super::process::{Failure, Identity, Work, all};
+use super::identity::Identity;
+use super::process::{Work, all};
 use super::tenant::{Said, TenantMember};
+use super::{load, parts};
 use crate::config::{Csv, Encoding};
-use crate::sinks::Batch;
+use crate::sinks::Format;
+use bytes::Bytes;
 use serde::de::IgnoredAny;
+use std::ops::Range;
 use std::sync::Arc;
 use watchbell_detection::check_object;
 use watchbell_sandbox::{
@@ -27,6 +30,8 @@ pub struct Plugin {
     pub(super) identity: Arc<Identity>,
     pub(super) encoder: Encoder,
     pub(super) options: Options,
+    /// What one call may use.
+    pub(super) limits: Limits,
     pub(super) format: Description,
 }
 
@@ -40,58 +45,91 @@ impl Codec {
         load::codec("csv", &Encoding::Csv(Csv::default()), None, limits, engine).await
     }
 
-    /// The component's.
-    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+    /// The component, where it is one.
+    pub(super) fn plugin(&self) -> Option<&Plugin> {
         match self {
             Self::Json => None,
-            Self::Component(plugin) => Some(&plugin.identity),
+            Self::Component(plugin) => Some(plugin),
         }
     }
 
-    /// Encodes alerts; also says how many the encoder could not handle.
+    /// How its events become a file.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Json => Format {
+                header: Vec::new(),
+                separator: b"\n".to_vec(),
+                content_type: "application/x-ndjson".to_owned(),
+            },
+            Self::Component(plugin) => {
+                let Description {
+                    header,
+                    separator,
+                    content_type,
+                    ..
+                } = &plugin.format;
+                let header = header.as_ref();
+                Format {
+                    header: header
+                        .map_or_else(Vec::new, |header| [header.as_slice(), separator].concat()),
+                    separator: separator.clone(),
+                    content_type: content_type.clone(),
+                }
+            }
+        }
+    }
+
+    /// Encodes alerts as a file; also says how many the encoder could not handle.
     ///
     /// # Errors
     /// When it could handle none.
-    pub(crate) async fn encode_around(
+    pub(crate) async fn encode_file(
         &self,
         alerts: &[Alert],
-    ) -> Result<(Batch, usize), RouteError> {
-        let done = bisect(self, alerts).await?;
-        let mut batch = Batch::default();
-        for part in done.made {
-            batch.append(part);
+    ) -> Result<(Vec<u8>, usize), RouteError> {
+        let mut work = Alone {
+            codec: self,
+            alerts,
+        };
+        let done = bisect(&mut work, parts(alerts)).await?;
+        let format = self.format();
+        let mut bytes = format.header;
+        for event in done.made.into_iter().flatten() {
+            bytes.extend_from_slice(&event);
+            bytes.extend_from_slice(&format.separator);
         }
-        let rejected = done
-            .rejected
-            .into_iter()
-            .map(|rejected| rejected.range.len());
-        Ok((batch, rejected.sum()))
+        let rejected = done.rejected.iter().map(|rejected| rejected.range.len());
+        Ok((bytes, rejected.sum()))
     }
 
-    /// Encodes a batch, each event with its tenant where it is an object.
+    /// Encodes a batch: an event for each alert, with its tenant where it is an object.
     pub(super) async fn encode(
         &self,
         alerts: &[Alert],
         member: Option<&TenantMember>,
-    ) -> Result<Batch, Failure> {
+    ) -> Result<Vec<Bytes>, Failure> {
         match self {
             Self::Json => {
-                let mut batch = Batch::default();
-                for alert in alerts {
-                    batch.push(alert.json.as_bytes(), b"\n");
-                }
-                Ok(batch)
+                let json = alerts.iter().map(|alert| &alert.json);
+                Ok(json.map(|json| Bytes::from(json.clone())).collect())
             }
             Self::Component(plugin) => plugin.encode(alerts, member).await,
         }
     }
 }
 
-impl Attempt for Codec {
-    type Made = Batch;
+/// Alerts that are encoded by themselves.
+struct Alone<'a> {
+    codec: &'a Codec,
+    alerts: &'a [Alert],
+}
 
-    async fn attempt(&self, alerts: &[Alert]) -> Result<Batch, Failure> {
-        self.encode(alerts, None).await
+impl Attempt for Alone<'_> {
+    type Made = Vec<Bytes>;
+
+    async fn attempt(&mut self, range: Range<usize>) -> Result<Vec<Bytes>, Fault> {
+        let alerts = self.alerts.get(range).unwrap_or_default();
+        Ok(self.codec.encode(alerts, None).await?)
     }
 }
 
@@ -102,13 +140,17 @@ impl Work for Plugin {
         &self.identity
     }
 
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     fn size(event: &Vec<u8>) -> usize {
         size_of::<Vec<u8>>() + event.len()
     }
 
     async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Vec<u8>>, PluginError>, CallError> {
         self.encoder
-            .encode(&self.options, &self.format, alerts, &self.identity.limits)
+            .encode(&self.options, &self.format, alerts, &self.limits)
             .await
     }
 }
@@ -118,22 +160,17 @@ impl Plugin {
         &self,
         alerts: &[Alert],
         member: Option<&TenantMember>,
-    ) -> Result<Batch, Failure> {
-        let separator = &self.format.separator;
-        let mut batch = Batch::default();
-        if let Some(header) = &self.format.header {
-            batch.header = [header.as_slice(), separator].concat();
-        }
-        for event in all(self, alerts).await? {
-            match member {
-                Some(member) if self.is_json() || begins_with_json(&event) => {
-                    batch.push(&self.with_tenant(event, member)?, separator);
+    ) -> Result<Vec<Bytes>, Failure> {
+        let mut events = all(self, alerts).await?;
+        if let Some(member) = member {
+            for event in &mut events {
+                if self.is_json() || begins_with_json(event) {
+                    *event = self.with_tenant(std::mem::take(event), member)?;
                 }
-                _ => batch.push(&event, separator),
             }
         }
-        self.identity.handled(alerts);
-        Ok(batch)
+        self.identity.handled(alerts.len());
+        Ok(events.into_iter().map(Bytes::from).collect())
     }
 
     /// Whether its events are JSON objects, by its own word.
@@ -168,21 +205,6 @@ fn begins_with_json(event: &[u8]) -> bool {
     let values = || serde_json::Deserializer::from_slice(bare).into_iter::<IgnoredAny>();
     matches!(bare.trim_ascii_start().first(), Some(b'{' | b'['))
         && values().next().is_some_and(|value| value.is_ok())
-}
-
-impl Batch {
-    /// Puts another behind this one.
-    pub(super) fn append(&mut self, more: Self) {
-        self.header = more.header;
-        self.bytes.extend_from_slice(&more.bytes);
-        self.events += more.events;
-    }
-
-    pub(super) fn push(&mut self, event: &[u8], separator: &[u8]) {
-        self.bytes.extend_from_slice(event);
-        self.bytes.extend_from_slice(separator);
-        self.events += 1;
-    }
 }
 
 #[cfg(test)]

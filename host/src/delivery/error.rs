@@ -2,9 +2,11 @@
 //! again.
 
 use crate::config::Name;
-use crate::sinks::SinkError;
+use crate::sinks::DeliveryError;
 use crate::telemetry::printable;
+use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 use watchbell_sandbox::{CallError, LoadError, PluginError};
 
 /// A transform or sink that cannot be set up.
@@ -62,18 +64,29 @@ pub enum RouteError {
         /// Its words.
         error: PluginError,
     },
-    /// A plugin failed for every alert, and never handled another one: it may be broken,
-    /// so nothing is quarantined.
-    #[error("{reason}; it has handled no alert yet, so its sink waits")]
+    /// A plugin or a sink failed for everything, and never handled anything else: it may be
+    /// broken, so nothing is quarantined.
+    #[error("{reason}; it has handled nothing yet, so nothing is quarantined and its sink waits")]
     Unproven {
-        /// The transform or the sink's encoder.
-        plugin: String,
+        /// The transform, the sink's encoder or the sink.
+        name: String,
         /// What happened.
         reason: String,
     },
-    /// The sink did not take it.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
+    /// The sink did not take it now.
+    #[error("{source}")]
+    Sink {
+        /// What happened.
+        source: Box<dyn Error + Send + Sync>,
+        /// How long the other side wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// The sink will never take it, as the other side says.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody takes anything there any more.
+    #[error("{0}")]
+    Closed(Box<dyn Error + Send + Sync>),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] watchbell_ledger::Error),
@@ -88,17 +101,37 @@ pub enum RouteError {
 impl RouteError {
     /// Whether trying again is of no use as long as this process lives.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Sink(SinkError::ConsoleClosed))
+        matches!(self, Self::Closed(_))
+    }
+
+    /// How long the other side wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Sink { after, .. } => *after,
+            _ => None,
+        }
     }
 
     /// What kind it is: one of a few, since it is a label of a metric.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Call { .. } | Self::Plugin { .. } | Self::Unproven { .. } => "plugin_failed",
-            Self::Sink(SinkError::ConsoleClosed) => "closed",
-            Self::Sink(_) => "write_failed",
+            Self::Closed(_) => "closed",
+            Self::Sink { .. } => "write_failed",
+            Self::Refused(_) => "refused",
             Self::Ledger(_) | Self::Record(_) => "ledger",
             Self::Defect(_) => "defect",
+        }
+    }
+}
+
+impl From<DeliveryError> for RouteError {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Retry { source, after } => Self::Sink { source, after },
+            DeliveryError::Refused(reason) => Self::Refused(reason),
+            DeliveryError::Closed(source) => Self::Closed(source),
+            DeliveryError::Defect(words) => Self::Defect(words),
         }
     }
 }

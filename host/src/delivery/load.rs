@@ -2,11 +2,13 @@
 
 use super::encode::{Codec, Plugin};
 use super::error::{LoadFault, PipelineError};
+use super::identity::Identity;
 use super::probe::probe;
-use super::process::{Identity, Step};
+use super::process::Step;
 use super::route::Route;
-use super::{Pipeline, SinkSpec, Target};
+use super::{Pipeline, SinkSpec};
 use crate::config::{self, Config, Csv, Encoding, Name, TenantKey};
+use crate::sinks;
 use crate::stamp::Stamp;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,17 +40,25 @@ pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, P
         let tenant_key = config.tenant_key_of(sink);
         let key = tenant_key.as_ref().map(TenantKey::as_str);
         let limits = sink.limits.over(Limits::for_plugin());
+        let codec = codec(name.as_str(), &sink.encoding, key, limits, engine);
+        let codec = codec.await.map_err(told)?;
+        let (kind, is_partitioned, factory) = match &sink.target {
+            config::Target::Console => ("console", false, sinks::console()),
+            config::Target::File(settings) => {
+                let factory = sinks::file(name.as_str(), settings.clone());
+                ("file", settings.is_partitioned(), factory)
+            }
+        };
         specs.push(SinkSpec {
             fingerprint: Fingerprint::of(config, sink),
+            identity: Identity::sink(format!("sinks.{name}")),
             name: name.clone(),
             routes: routes(config, &sink.inputs, &steps),
-            codec: codec(name.as_str(), &sink.encoding, key, limits, engine)
-                .await
-                .map_err(told)?,
-            target: match &sink.target {
-                config::Target::Console => Target::Console,
-                config::Target::File(settings) => Target::File(settings.clone()),
-            },
+            format: Arc::new(codec.format()),
+            codec,
+            kind,
+            is_partitioned,
+            factory,
             max_buffer: sink.max_buffer,
             tenant_key,
         });
@@ -96,7 +106,8 @@ async fn step(
         .await?
         .map_err(LoadFault::Options)?;
     let step = Step {
-        identity: Identity::new(format!("transforms.{name}"), limits),
+        identity: Identity::plugin(format!("transforms.{name}"), &limits),
+        limits,
         processor: component,
         options,
     };
@@ -135,7 +146,8 @@ pub(super) async fn codec(
     let described = encoder.describe(&options, &limits).await?;
     let format = described.map_err(LoadFault::Options)?;
     let plugin = Plugin {
-        identity: Identity::new(format!("sinks.{name}.encoding"), limits),
+        identity: Identity::plugin(format!("sinks.{name}.encoding"), &limits),
+        limits,
         encoder,
         options,
         format,

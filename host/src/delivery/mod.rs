@@ -9,7 +9,9 @@ mod bisect;
 mod deliver;
 mod encode;
 mod error;
+mod identity;
 mod load;
+mod partition;
 mod probe;
 mod probe_entries;
 mod process;
@@ -20,12 +22,14 @@ mod tenant;
 mod tenant_queue;
 
 use crate::config::{Config, Name, TenantKey};
-use crate::sinks::{Owner, Settings, Sink};
+use crate::sinks::{Format, SinkFactory};
 pub use deliver::{LostSinks, Phase, SinkTask};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
+use identity::Identity;
 pub use load::Fingerprint;
 use route::{Encoded, Route};
+use std::ops::Range;
 use std::sync::Arc;
 use tenant::TenantMember;
 pub(crate) use tenant::has_member;
@@ -49,14 +53,13 @@ pub struct SinkSpec {
     name: Name,
     routes: Vec<Route>,
     codec: Codec,
-    target: Target,
+    /// How the codec's events become a file.
+    format: Arc<Format>,
+    identity: Arc<Identity>,
+    kind: &'static str,
+    is_partitioned: bool,
+    factory: Arc<dyn SinkFactory>,
     max_buffer: u64,
-}
-
-/// Where its bytes go.
-enum Target {
-    Console,
-    File(Settings),
 }
 
 impl Pipeline {
@@ -98,32 +101,19 @@ impl SinkSpec {
     /// What kind of sink it is, as the configuration names it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match &self.target {
-            Target::Console => "console",
-            Target::File(_) => "file",
-        }
+        self.kind
     }
 
     /// Whether it prints.
     #[must_use]
     pub fn is_console(&self) -> bool {
-        matches!(self.target, Target::Console)
+        self.kind == "console"
     }
 
     /// Whether each tenant has a place of its own there.
     #[must_use]
     pub fn is_partitioned(&self) -> bool {
-        matches!(&self.target, Target::File(settings) if settings.is_partitioned())
-    }
-
-    /// The sink itself, for one tenant where they are apart, gone on with at `state`.
-    fn open(&self, owner: &Arc<Owner>, part: Option<&str>, state: Option<&[u8]>) -> Sink {
-        let file = |settings| Sink::file(settings, Arc::clone(owner), part, state);
-        match (&self.target, part) {
-            (Target::Console, _) => Sink::console(),
-            (Target::File(settings), None) => file(settings.clone()),
-            (Target::File(settings), Some(tenant)) => file(settings.of(tenant)),
-        }
+        self.is_partitioned
     }
 
     /// Bytes that may wait for it in the ledger.
@@ -153,7 +143,7 @@ impl SinkSpec {
         let steps = self.routes.iter().flat_map(|route| &route.steps);
         let mut known = steps
             .map(|step| &step.identity)
-            .chain(self.codec.identity());
+            .chain(self.codec.plugin().map(|plugin| &plugin.identity));
         Ok(known.any(|known| known.name == plugin && known.has_worked()))
     }
 
@@ -170,19 +160,50 @@ impl SinkSpec {
 }
 
 /// Parts of a batch that are small enough for one call of a plugin, in order.
-fn calls(alerts: &[Alert]) -> Vec<&[Alert]> {
-    let mut calls = Vec::new();
-    let mut rest = alerts;
-    while !rest.is_empty() {
-        let mut bytes = 0_usize;
-        let fits = |alert: &&Alert| {
-            bytes = bytes.saturating_add(alert.json.len());
-            bytes <= CALL_BYTES
-        };
-        let count = rest.iter().take_while(fits).count().max(1);
-        let (call, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-        calls.push(call);
-        rest = after;
+fn calls(alerts: &[Alert]) -> impl Iterator<Item = &[Alert]> {
+    parts(alerts)
+        .into_iter()
+        .filter_map(|range| alerts.get(range))
+}
+
+/// The same as ranges.
+fn parts(alerts: &[Alert]) -> Vec<Range<usize>> {
+    split(alerts, usize::MAX, CALL_BYTES, |alert| alert.json.len())
+}
+
+/// Parts of at most so many items and bytes, in order; an item that is larger is a part of
+/// its own.
+fn split<T>(
+    items: &[T],
+    max_items: usize,
+    max_bytes: usize,
+    size: impl Fn(&T) -> usize,
+) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut begin, mut bytes) = (0, 0_usize);
+    for (at, item) in items.iter().enumerate() {
+        let size = size(item);
+        if at > begin && (at - begin >= max_items || bytes.saturating_add(size) > max_bytes) {
+            parts.push(begin..at);
+            (begin, bytes) = (at, 0);
+        }
+        bytes = bytes.saturating_add(size);
     }
-    calls
+    if begin < items.len() {
+        parts.push(begin..items.len());
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_as_large_as_they_may_be_and_a_large_item_is_one_of_its_own() {
+        let sizes = [3, 3, 3, 20, 1, 1, 1, 1];
+        let parts = split(&sizes, 3, 6, |size| *size);
+        assert_eq!(parts, [0..2, 2..3, 3..4, 4..7, 7..8]);
+        assert!(split(&[0; 0], 3, 6, |size| *size).is_empty());
+    }
 }

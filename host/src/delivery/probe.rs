@@ -5,7 +5,8 @@
 //! published, as its first: one that handles any of them works, and a first bad alert is
 //! bisected and quarantined like any later one.
 
-use super::process::{Failure, Identity};
+use super::bisect::Failure;
+use super::identity::Identity;
 use super::tenant::TenantMember;
 use watchbell_detection::{self as detection, SAMPLES, Timestamp, split};
 use watchbell_sandbox::{Alert, Severity};
@@ -30,7 +31,7 @@ pub(super) async fn probe(
     }
     if let Some(reason) = reason {
         tracing::warn!(
-            plugin = plugin.name,
+            component = plugin.name,
             "none of the sample detections can be handled; until one of the service's is, its sink waits at what cannot be: {reason}"
         );
     }
@@ -82,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_plugin_is_asked_until_it_has_handled_one() {
-        let plugin = Identity::new("picky".to_owned(), Limits::for_plugin());
+        let plugin = Identity::plugin("picky".to_owned(), &Limits::for_plugin());
         for (bad, calls_wanted) in [(0, 1), (1, 2), (2, 2)] {
             let mut calls = 0;
             probe(&plugin, None, async |_, _| {

@@ -3,31 +3,12 @@
 //! A batch succeeds whole or fails whole. Which alerts a failure is about is for
 //! [`bisect`](super::bisect) to find out.
 
+use super::bisect::Failure;
 use super::calls;
-use super::error::RouteError;
+use super::identity::Identity;
 use super::tenant::{Said, TenantMember};
-use crate::telemetry::Incident;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use watchbell_sandbox::{Alert, CallError, Limit, Limits, Options, PluginError, Processor};
-
-/// Who a plugin is, and what is known of it.
-pub(super) struct Identity {
-    pub(super) name: String,
-    pub(super) limits: Limits,
-    /// Whether it has handled an alert since it was loaded. One that never did may be
-    /// broken, and then no alert is to blame.
-    has_worked: AtomicBool,
-    incident: Mutex<Incident>,
-}
-
-/// What a plugin did not do for a batch.
-pub(super) struct Failure {
-    pub(super) error: RouteError,
-    /// The one alert that it is about, if the plugin said so: its place in the batch.
-    pub(super) alert: Option<usize>,
-    pub(super) plugin: Arc<Identity>,
-}
+use std::sync::Arc;
+use watchbell_sandbox::{Alert, CallError, Limits, Options, PluginError, Processor};
 
 /// A plugin that makes something of alerts.
 pub(super) trait Work: Sync {
@@ -37,6 +18,9 @@ pub(super) trait Work: Sync {
     /// Who it is.
     fn identity(&self) -> &Arc<Identity>;
 
+    /// What one call of it may use.
+    fn limits(&self) -> &Limits;
+
     /// Bytes that what it made takes, roughly.
     fn size(made: &Self::Made) -> usize;
 
@@ -45,86 +29,6 @@ pub(super) trait Work: Sync {
         &self,
         alerts: &[Alert],
     ) -> impl Future<Output = Result<Result<Vec<Self::Made>, PluginError>, CallError>> + Send;
-}
-
-impl Identity {
-    pub(super) fn new(name: String, limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            limits,
-            has_worked: AtomicBool::new(false),
-            incident: Mutex::default(),
-        })
-    }
-
-    pub(super) fn has_worked(&self) -> bool {
-        self.has_worked.load(Ordering::Relaxed)
-    }
-
-    /// It handled these.
-    pub(super) fn handled(&self, alerts: &[Alert]) {
-        if !alerts.is_empty() {
-            self.has_worked.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Says what went wrong, if it was not said just now.
-    pub(super) fn tell(&self, words: &str) {
-        let mut incident = self.incident.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(say) = incident.record_kind("rejected", &words) {
-            tracing::error!(plugin = self.name, "{say}");
-        }
-    }
-
-    /// It was stopped, or broke the contract.
-    pub(super) fn stopped(self: &Arc<Self>, source: CallError) -> Failure {
-        let name = self.name.clone();
-        self.failed(RouteError::Call { name, source })
-    }
-
-    /// It made something that the contract forbids.
-    pub(super) fn broke(self: &Arc<Self>, words: &str) -> Failure {
-        self.stopped(CallError::Contract(words.to_owned()))
-    }
-
-    /// It said that an alert is another tenant's.
-    pub(super) fn forged(self: &Arc<Self>) -> Failure {
-        self.broke(
-            "it changed or repeated the member that names the tenant (log_schema.tenant_key)",
-        )
-    }
-
-    /// Refuses more than one call may make from all calls of a batch together.
-    pub(super) fn bound(self: &Arc<Self>, count: usize, bytes: usize) -> Result<(), Failure> {
-        let limit = if count > self.limits.output_count {
-            Limit::Count
-        } else if bytes > self.limits.transfer_bytes {
-            Limit::Transfer
-        } else {
-            return Ok(());
-        };
-        Err(self.stopped(CallError::limit(limit, &self.limits)))
-    }
-
-    fn refused(self: &Arc<Self>, error: PluginError, before: usize) -> Failure {
-        let alert = match &error {
-            PluginError::BadRecord(record) => usize::try_from(record.index).ok(),
-            _ => None,
-        };
-        let name = self.name.clone();
-        Failure {
-            alert: alert.map(|index| index.saturating_add(before)),
-            ..self.failed(RouteError::Plugin { name, error })
-        }
-    }
-
-    fn failed(self: &Arc<Self>, error: RouteError) -> Failure {
-        Failure {
-            error,
-            alert: None,
-            plugin: Arc::clone(self),
-        }
-    }
 }
 
 /// Has a batch worked on, in parts that are small enough for one call. What comes of all
@@ -137,7 +41,7 @@ pub(super) async fn all<W: Work>(work: &W, alerts: &[Alert]) -> Result<Vec<W::Ma
         let answer = work.call(part).await.map_err(|e| plugin.stopped(e))?;
         let more = answer.map_err(|error| plugin.refused(error, before))?;
         bytes = more.iter().map(W::size).fold(bytes, usize::saturating_add);
-        plugin.bound(made.len() + more.len(), bytes)?;
+        plugin.bound(work.limits(), made.len() + more.len(), bytes)?;
         made.extend(more);
         before += part.len();
     }
@@ -149,6 +53,8 @@ pub(super) struct Step {
     pub(super) identity: Arc<Identity>,
     pub(super) processor: Processor,
     pub(super) options: Options,
+    /// What one call may use.
+    pub(super) limits: Limits,
 }
 
 impl Work for Step {
@@ -156,6 +62,10 @@ impl Work for Step {
 
     fn identity(&self) -> &Arc<Identity> {
         &self.identity
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn size(alert: &Alert) -> usize {
@@ -169,7 +79,7 @@ impl Work for Step {
 
     async fn call(&self, alerts: &[Alert]) -> Result<Result<Vec<Alert>, PluginError>, CallError> {
         self.processor
-            .process(&self.options, alerts, &self.identity.limits)
+            .process(&self.options, alerts, &self.limits)
             .await
     }
 }
@@ -190,7 +100,7 @@ impl Step {
                 Said::Forged => return Err(self.identity.forged()),
             }
         }
-        self.identity.handled(alerts);
+        self.identity.handled(alerts.len());
         Ok(made)
     }
 }
@@ -201,7 +111,7 @@ mod tests {
     use watchbell_sandbox::Severity;
 
     /// Makes `each` of every alert.
-    struct Copier(Arc<Identity>, Vec<String>);
+    struct Copier(Arc<Identity>, Limits, Vec<String>);
 
     impl Work for Copier {
         type Made = String;
@@ -210,12 +120,16 @@ mod tests {
             &self.0
         }
 
+        fn limits(&self) -> &Limits {
+            &self.1
+        }
+
         fn size(text: &String) -> usize {
             text.len()
         }
 
         async fn call(&self, _: &[Alert]) -> Result<Result<Vec<String>, PluginError>, CallError> {
-            Ok(Ok(self.1.clone()))
+            Ok(Ok(self.2.clone()))
         }
     }
 
@@ -241,7 +155,8 @@ mod tests {
         };
         let copier = |each: &[&str]| {
             let each = each.iter().map(|text| (*text).to_owned()).collect();
-            Copier(Identity::new("copier".to_owned(), limits.clone()), each)
+            let identity = Identity::plugin("copier".to_owned(), &limits);
+            Copier(identity, limits.clone(), each)
         };
         let batch = vec![large(); 4];
         let fits = all(&copier(&["0123456789"; 2]), &batch).await;

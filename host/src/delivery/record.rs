@@ -2,6 +2,7 @@
 //! own line. Who wants the latter alone need not read the former.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use watchbell_sandbox::{Alert, Severity};
 
 /// A record that this program did not write.
@@ -58,13 +59,47 @@ pub fn write(alert: Alert) -> Vec<u8> {
     bytes
 }
 
+/// What an event must know of its detection.
+#[derive(Deserialize)]
+pub(super) struct Head<'r> {
+    #[serde(borrow)]
+    pub(super) id: Cow<'r, str>,
+    alert_time: Option<i64>,
+    last_processed_time: Option<i64>,
+}
+
+impl Head<'_> {
+    /// As [`time_of`].
+    pub(super) fn time(&self) -> Option<i64> {
+        self.last_processed_time.or(self.alert_time)
+    }
+}
+
+/// When the service processed an alert last, or else when it was raised, in nanoseconds
+/// since 1970.
+pub(super) fn time_of(alert: &Alert) -> Option<i64> {
+    alert.last_processed_time.or(alert.alert_time)
+}
+
+/// What an event must know, and the service's own line.
+pub(super) fn split(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), Unreadable> {
+    let (line, json) = lines(bytes)?;
+    let head = serde_json::from_slice(line).map_err(|_| Unreadable)?;
+    Ok((head, json))
+}
+
 /// The service's own line.
 ///
 /// # Errors
 /// [`Unreadable`].
 pub fn json(bytes: &[u8]) -> Result<&[u8], Unreadable> {
+    lines(bytes).map(|(_, json)| json)
+}
+
+fn lines(bytes: &[u8]) -> Result<(&[u8], &[u8]), Unreadable> {
     let end = bytes.iter().position(|byte| *byte == b'\n');
-    end.and_then(|end| bytes.get(end + 1..)).ok_or(Unreadable)
+    let both = end.and_then(|end| Some((bytes.get(..end)?, bytes.get(end + 1..)?)));
+    both.ok_or(Unreadable)
 }
 
 /// The alert of a record's bytes.
@@ -72,8 +107,7 @@ pub fn json(bytes: &[u8]) -> Result<&[u8], Unreadable> {
 /// # Errors
 /// [`Unreadable`].
 pub fn read(bytes: &[u8]) -> Result<Alert, Unreadable> {
-    let json = json(bytes)?;
-    let line = bytes.get(..bytes.len() - json.len()).ok_or(Unreadable)?;
+    let (line, json) = lines(bytes)?;
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| Unreadable)?;
     Ok(Alert {
         id: envelope.id,
@@ -111,6 +145,9 @@ mod tests {
         let back = read(&bytes).unwrap();
         assert_eq!(format!("{back:?}"), format!("{alert:?}"));
         assert_eq!(json(&bytes).unwrap(), alert.json.as_bytes());
+        let (head, line) = split(&bytes).unwrap();
+        assert_eq!((&*head.id, head.time()), (&*alert.id, Some(-1)));
+        assert_eq!(line, alert.json.as_bytes());
         assert_eq!(read(b"no line end").unwrap_err(), Unreadable);
     }
 }

@@ -3,18 +3,21 @@
 //! A batch goes the whole way or not at all, since what is quarantined is the alert as it
 //! came: half-processed it could not be tried again.
 
-use super::bisect::{Attempt, Rejected, bisect};
+use super::bisect::{Attempt, Failure, Fault, Rejected, bisect};
 use super::error::RouteError;
-use super::process::{Failure, Identity, Step};
+use super::identity::Identity;
+use super::process::Step;
 use super::tenant::TenantMember;
-use super::{Codec, record};
+use super::{Codec, parts, record};
 use crate::config::Name;
-use crate::sinks::Batch;
+use crate::sinks::{Event, Origin};
+use bytes::Bytes;
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use watchbell_ledger::{Entry, NewRejected};
-use watchbell_sandbox::Alert;
+use watchbell_sandbox::{Alert, Limits};
 
 /// Ids that a line on quarantined alerts names.
 const NAMED: usize = 3;
@@ -29,9 +32,15 @@ pub(super) struct Route {
 #[derive(Default)]
 pub(super) struct Encoded {
     /// What can be delivered.
-    pub(super) batch: Batch,
+    pub(super) events: Vec<Prepared>,
     /// What cannot.
     pub(super) rejected: Vec<NewRejected>,
+}
+
+/// An event, and the records of its entry that it may have been made of.
+pub(super) struct Prepared {
+    pub(super) event: Event,
+    pub(super) records: Range<usize>,
 }
 
 impl Route {
@@ -46,23 +55,19 @@ impl Route {
         member: &TenantMember,
         into: &mut Encoded,
     ) -> Result<(), RouteError> {
-        let last = self.steps.last().map(|step| &step.identity);
-        let Some(last) = codec.identity().or(last) else {
-            for bytes in entry.records() {
-                member.write(record::json(bytes)?, &mut into.batch.bytes);
-                into.batch.bytes.push(b'\n');
-                into.batch.events += 1;
-            }
-            return Ok(());
-        };
-        let alerts = alerts(entry, member, usize::MAX)?;
-        let work = self.under_way(codec, member, last);
-        let done = bisect(&work, &alerts).await?;
-        for part in done.made {
-            into.batch.append(part);
+        let origin = Arc::new(Origin {
+            source: entry.source.clone(),
+            tenant: entry.tenant.clone(),
+        });
+        if self.last(codec).is_none() {
+            return as_received(entry, member, &origin, &mut into.events);
         }
+        let alerts = alerts(entry, member, usize::MAX)?;
+        let mut work = self.under_way(codec, member, &origin, &alerts);
+        let done = bisect(&mut work, parts(&alerts)).await?;
+        into.events.extend(done.made.into_iter().flatten());
         if !done.rejected.is_empty() {
-            tell(&done.rejected, &alerts, &entry.tenant);
+            log(&done.rejected, &alerts, &entry.tenant);
             reject(&done.rejected, entry, &mut into.rejected);
         }
         Ok(())
@@ -78,65 +83,176 @@ impl Route {
         codec: &Codec,
         member: &TenantMember,
     ) -> Result<(), RouteError> {
-        let last = self.steps.last().map(|step| &step.identity);
-        if let Some(last) = codec.identity().or(last) {
-            let alerts = alerts(entry, member, 1)?;
+        if self.last(codec).is_some() {
+            let (alerts, origin) = (alerts(entry, member, 1)?, Arc::default());
+            let mut work = self.under_way(codec, member, &origin, &alerts);
             // What it comes to shows at the plugins themselves.
-            let _ = self.under_way(codec, member, last).attempt(&alerts).await;
+            let _ = work.attempt(0..alerts.len()).await;
         }
         Ok(())
+    }
+
+    /// The last plugin on the way.
+    fn last<'r>(&'r self, codec: &'r Codec) -> Option<(&'r Arc<Identity>, &'r Limits)> {
+        let step = self.steps.last();
+        codec
+            .plugin()
+            .map(|plugin| (&plugin.identity, &plugin.limits))
+            .or_else(|| step.map(|step| (&step.identity, &step.limits)))
     }
 
     fn under_way<'r>(
         &'r self,
         codec: &'r Codec,
         member: &'r TenantMember,
-        last: &'r Arc<Identity>,
+        origin: &'r Arc<Origin>,
+        alerts: &'r [Alert],
     ) -> UnderWay<'r> {
         UnderWay {
-            steps: &self.steps,
+            route: self,
             codec,
             member,
-            last,
-            bytes: AtomicUsize::new(0),
+            origin,
+            alerts,
+            bytes: 0,
         }
     }
 }
 
+/// The service's own lines, each with its tenant, without a plugin.
+fn as_received(
+    entry: &Entry,
+    member: &TenantMember,
+    origin: &Arc<Origin>,
+    into: &mut Vec<Prepared>,
+) -> Result<(), RouteError> {
+    let size: usize = entry.records().map(<[u8]>::len).sum();
+    // All of them in one piece, of which each event is a part.
+    let mut bytes = Vec::with_capacity(size);
+    let mut heads = Vec::with_capacity(entry.len);
+    for record in entry.records() {
+        let (head, json) = record::split(record)?;
+        let begin = bytes.len();
+        member.write(json, &mut bytes);
+        heads.push((begin..bytes.len(), head));
+    }
+    let bytes = Bytes::from(bytes);
+    let events = heads.into_iter().enumerate().map(|(index, (range, head))| {
+        let event = Event {
+            bytes: bytes.slice(range),
+            origin: Arc::clone(origin),
+            time: head.time(),
+            id: head.id.into_owned(),
+            ordinal: 0,
+        };
+        Prepared {
+            event,
+            records: index..index + 1,
+        }
+    });
+    into.extend(events);
+    Ok(())
+}
+
 /// An entry on its way.
 struct UnderWay<'r> {
-    steps: &'r [Arc<Step>],
+    route: &'r Route,
     codec: &'r Codec,
     member: &'r TenantMember,
-    /// The last plugin on the way.
-    last: &'r Arc<Identity>,
+    origin: &'r Arc<Origin>,
+    alerts: &'r [Alert],
     /// What was made of it by now: all of it is bounded as one call is.
-    bytes: AtomicUsize,
+    bytes: usize,
 }
 
 impl Attempt for UnderWay<'_> {
-    type Made = Batch;
+    type Made = Vec<Prepared>;
 
-    async fn attempt(&self, alerts: &[Alert]) -> Result<Batch, Failure> {
-        let mut alerts = Cow::Borrowed(alerts);
-        for (index, step) in self.steps.iter().enumerate() {
+    async fn attempt(&mut self, range: Range<usize>) -> Result<Vec<Prepared>, Fault> {
+        let came = self.alerts.get(range.clone()).unwrap_or_default();
+        let steps = &self.route.steps;
+        let mut alerts = Cow::Borrowed(came);
+        for (index, step) in steps.iter().enumerate() {
             let made = step.process(&alerts, self.member).await;
             alerts = Cow::Owned(made.map_err(|failure| of_stage(index, failure))?);
         }
         let made = self.codec.encode(&alerts, Some(self.member)).await;
-        let batch = made.map_err(|failure| of_stage(self.steps.len(), failure))?;
-        let size = batch.bytes.len();
-        let all = self.bytes.load(Ordering::Relaxed).saturating_add(size);
-        self.last.bound(batch.events, all)?;
-        self.bytes.store(all, Ordering::Relaxed);
-        Ok(batch)
+        let made = made.map_err(|failure| of_stage(steps.len(), failure))?;
+        let size = made
+            .iter()
+            .map(Bytes::len)
+            .fold(self.bytes, usize::saturating_add);
+        if let Some((last, limits)) = self.route.last(self.codec) {
+            last.bound(limits, made.len(), size)?;
+        }
+        self.bytes = size;
+        let mut origins = Origins::new(came, range, !steps.is_empty());
+        let prepare = |(bytes, alert): (Bytes, &Alert)| {
+            let (records, ordinal) = origins.of(alert);
+            let event = Event {
+                bytes,
+                origin: Arc::clone(self.origin),
+                id: alert.id.clone(),
+                ordinal,
+                time: record::time_of(alert),
+            };
+            Prepared { event, records }
+        };
+        Ok(made.into_iter().zip(alerts.iter()).map(prepare).collect())
+    }
+}
+
+/// Which records alerts were made of.
+struct Origins<'a> {
+    all: Range<usize>,
+    next: usize,
+    /// Behind transforms: the records by their detections' identities, and how many alerts
+    /// there were of each.
+    by_id: Option<HashMap<&'a str, (usize, u32)>>,
+    /// The same of identities that no record has.
+    unknown: HashMap<String, u32>,
+}
+
+impl<'a> Origins<'a> {
+    fn new(came: &'a [Alert], all: Range<usize>, is_transformed: bool) -> Self {
+        let ids = || came.iter().map(|alert| alert.id.as_str());
+        let by_id = || {
+            ids()
+                .zip(all.clone())
+                .map(|(id, at)| (id, (at, 0)))
+                .collect()
+        };
+        Self {
+            by_id: is_transformed.then(by_id),
+            next: all.start,
+            all,
+            unknown: HashMap::new(),
+        }
+    }
+
+    /// The records that the next alert may have been made of, and which it is of those.
+    fn of(&mut self, alert: &Alert) -> (Range<usize>, u32) {
+        let Some(by_id) = &mut self.by_id else {
+            self.next += 1;
+            return (self.next - 1..self.next, 0);
+        };
+        let (records, count) = match by_id.get_mut(alert.id.as_str()) {
+            Some((at, count)) => (*at..*at + 1, count),
+            // A transform gave it an identity of its own.
+            None => {
+                let count = self.unknown.entry(alert.id.clone()).or_default();
+                (self.all.clone(), count)
+            }
+        };
+        *count += 1;
+        (records, *count - 1)
     }
 }
 
 /// Which of its own alerts a later plugin could not handle says nothing of ours.
 fn of_stage(index: usize, failure: Failure) -> Failure {
     Failure {
-        alert: failure.alert.filter(|_| index == 0),
+        item: failure.item.filter(|_| index == 0),
         ..failure
     }
 }
@@ -152,7 +268,7 @@ fn alerts(entry: &Entry, member: &TenantMember, most: usize) -> Result<Vec<Alert
 }
 
 /// One line for a batch: how many, the first of them, and why the first is.
-fn tell(rejected: &[Rejected], alerts: &[Alert], tenant: &str) {
+fn log(rejected: &[Rejected], alerts: &[Alert], tenant: &str) {
     let Some(first) = rejected.first() else {
         return;
     };
@@ -163,7 +279,7 @@ fn tell(rejected: &[Rejected], alerts: &[Alert], tenant: &str) {
         .filter_map(|at| alerts.get(at))
         .map(|alert| crate::telemetry::printable(&alert.id))
         .collect();
-    first.plugin.tell(&format!(
+    first.by.log(&format!(
         "{count} of {tenant} quarantined (watchbell state quarantine list): {}{}: {}",
         ids.join(", "),
         if count > NAMED { ", …" } else { "" },
@@ -175,20 +291,19 @@ fn tell(rejected: &[Rejected], alerts: &[Alert], tenant: &str) {
 fn reject(rejected: &[Rejected], entry: &Entry, into: &mut Vec<NewRejected>) {
     let mut rejected = rejected.iter().peekable();
     for (at, record) in entry.records().enumerate() {
-        while rejected
-            .next_if(|rejected| rejected.range.end <= at)
-            .is_some()
-        {}
-        if let Some(rejected) = rejected
-            .peek()
-            .filter(|rejected| rejected.range.contains(&at))
-        {
-            into.push(NewRejected {
-                source: entry.source.clone(),
-                tenant: entry.tenant.clone(),
-                reason: rejected.reason.clone(),
-                record: record.to_vec(),
-            });
+        while rejected.next_if(|one| one.range.end <= at).is_some() {}
+        if let Some(one) = rejected.peek().filter(|one| one.range.contains(&at)) {
+            into.push(new_rejected(entry, record, &one.reason));
         }
+    }
+}
+
+/// A record of an entry, to be quarantined.
+pub(super) fn new_rejected(entry: &Entry, record: &[u8], reason: &str) -> NewRejected {
+    NewRejected {
+        source: entry.source.clone(),
+        tenant: entry.tenant.clone(),
+        reason: reason.to_owned(),
+        record: record.to_vec(),
     }
 }

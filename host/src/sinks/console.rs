@@ -1,37 +1,90 @@
 //! Standard output.
 
-use super::Batch;
+use super::{Acknowledged, Batch, Checkpoint, DeliveryError, Sink, SinkFactory};
+use async_trait::async_trait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From one look whether somebody still reads standard output to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error)]
+enum ConsoleError {
+    #[error("stdout: {0}")]
+    Write(#[from] io::Error),
+    #[error("stdout is closed: nobody reads it any more")]
+    Closed,
+}
+
+/// Opens standard output.
+#[derive(Debug)]
+pub(super) struct Factory;
+
+impl SinkFactory for Factory {
+    fn open(&self, _: Option<&str>, _: Option<&[u8]>) -> Box<dyn Sink> {
+        Box::new(Console::default())
+    }
+}
 
 /// Standard output; the header goes first, once.
 #[derive(Debug, Default)]
-pub struct Console {
+struct Console {
     began: bool,
 }
 
-impl Console {
-    pub(super) fn deliver(&mut self, batch: &Batch) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        if !self.began {
-            out.write_all(&batch.header)?;
-            self.began = true;
+#[async_trait]
+impl Sink for Console {
+    async fn deliver(
+        &mut self,
+        batch: &Arc<Batch>,
+        _: &Checkpoint,
+    ) -> Result<Acknowledged, DeliveryError> {
+        let (batch, began) = (Arc::clone(batch), self.began);
+        // Whoever reads it may be slow.
+        let written = tokio::task::spawn_blocking(move || write(&batch, began)).await;
+        match written.map_err(|error| DeliveryError::Defect(error.to_string()))? {
+            Ok(()) => {
+                self.began = true;
+                Ok(Acknowledged::default())
+            }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(closed()),
+            Err(error) => Err(DeliveryError::retry(ConsoleError::Write(error))),
         }
-        out.write_all(&batch.bytes)?;
-        out.flush()
     }
 
-    /// Whether it is a pipe or a socket that nobody reads any more: whoever writes there
-    /// rarely would not learn it.
-    pub(super) fn is_closed() -> bool {
-        let out = io::stdout();
-        let mut fds = [PollFd::new(&out, PollFlags::empty())];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let closed = PollFlags::ERR | PollFlags::NVAL;
-        poll(&mut fds, Some(&now))
-            .is_ok_and(|_| fds.iter().any(|fd| fd.revents().intersects(closed)))
+    /// Whoever writes there rarely would not learn it.
+    async fn closed(&self) -> DeliveryError {
+        while !is_closed() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        closed()
     }
+}
+
+fn write(batch: &Batch, began: bool) -> io::Result<()> {
+    let bytes = batch.bytes();
+    let mut out = io::stdout().lock();
+    if !began {
+        out.write_all(&batch.format.header)?;
+    }
+    out.write_all(&bytes)?;
+    out.flush()
+}
+
+fn closed() -> DeliveryError {
+    DeliveryError::Closed(Box::new(ConsoleError::Closed))
+}
+
+/// Whether it is a pipe or a socket that nobody reads any more.
+fn is_closed() -> bool {
+    let out = io::stdout();
+    let mut fds = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let closed = PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut fds, Some(&now)).is_ok_and(|_| fds.iter().any(|fd| fd.revents().intersects(closed)))
 }

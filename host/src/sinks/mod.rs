@@ -1,134 +1,136 @@
-//! Where encoded alerts go. A sink gets bytes and says when it has them; it knows
-//! neither where they come from nor what they mean.
+//! Where encoded alerts go. A sink gets events and says when it has them; it does not know
+//! what led to it.
+//!
+//! Each type of sink is a file or a folder here.
 
 mod console;
+mod event;
 mod file;
 
-use console::Console;
-use file::File;
+use async_trait::async_trait;
+pub use event::{Batch, Event, Format, Origin};
 pub(crate) use file::moved_from;
-pub use file::{Notice, Owner, Place, Rotate, Settings, check_template};
+pub use file::{Place, Rotate, Settings, check_template};
+use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Encoded alerts, ready to be written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// What stands once at the start of a file, its separator included.
-    pub header: Vec<u8>,
-    /// The events, each with its separator.
-    pub bytes: Vec<u8>,
-    /// How many events there are.
-    pub events: usize,
-}
+/// Keeps what a sink wants to remember, in the ledger, while a batch is under way. It waits
+/// for the disk.
+pub type Checkpoint = Arc<dyn Fn(Vec<u8>) -> io::Result<()> + Send + Sync>;
 
-/// Why a sink did not take a batch. Nothing of the batch was taken, as far as the sink
-/// can know.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SinkError {
-    /// Standard output failed.
-    #[error("stdout: {0}")]
-    Console(std::io::Error),
-    /// Nobody reads standard output any more, and nobody will.
-    #[error("stdout is closed: nobody reads it any more")]
-    ConsoleClosed,
-    /// The file cannot be opened or written.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-}
-
-/// A sink that is open.
-#[derive(Debug)]
-pub enum Sink {
-    /// Standard output. At least once: a batch may be printed again after a failure.
-    Console(Console),
-    /// A file. Exactly once.
-    File(Box<File>),
-}
-
-impl Sink {
-    /// Standard output.
-    #[must_use]
-    pub fn console() -> Self {
-        Self::Console(Console::default())
-    }
-
-    /// Whether standard output is a pipe that nobody reads any more.
-    #[must_use]
-    pub fn is_console_closed() -> bool {
-        Console::is_closed()
-    }
-
-    /// A file, gone on with where `state` says that the last delivery ended. State that
-    /// another version wrote is none. No two owners write to one file, nor two tenants of
-    /// one.
-    #[must_use]
-    pub fn file(
-        settings: Settings,
-        owner: Arc<Owner>,
-        tenant: Option<&str>,
-        state: Option<&[u8]>,
-    ) -> Self {
-        let place = state.and_then(Place::read);
-        Self::File(Box::new(File::new(settings, owner, tenant, place)))
-    }
-
-    /// Writes a batch, and returns once it is where it belongs: for a file, on disk.
-    /// What is returned, and what `record` is called with before, is for the ledger to
-    /// keep and for [`Sink::file`] to be given after a start. Once the ledger has it,
-    /// [`Sink::settled`] is called.
+/// A sink that is open, or one tenant's part of it.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Delivers a batch, and returns once it is where it belongs: for a file, on disk.
+    /// Once the ledger has what is returned, [`Sink::committed`] is called.
     ///
     /// # Errors
-    /// [`SinkError`]; the batch may be offered again.
-    pub fn deliver(
+    /// [`DeliveryError`], which says what is to be done with the batch.
+    async fn deliver(
         &mut self,
-        batch: &Batch,
-        record: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
-    ) -> Result<Option<Vec<u8>>, SinkError> {
-        match self {
-            Self::Console(console) => {
-                console
-                    .deliver(batch)
-                    .map(|()| None)
-                    .map_err(|error| match error.kind() {
-                        io::ErrorKind::BrokenPipe => SinkError::ConsoleClosed,
-                        _ => SinkError::Console(error),
-                    })
-            }
-            Self::File(file) => {
-                let state = |place: &Place| serde_json::to_vec(place).map_err(io::Error::other);
-                let delivered = file
-                    .deliver(batch, &mut |place| record(state(place)?))
-                    .and_then(|place| state(&place));
-                delivered.map(Some).map_err(|source| SinkError::File {
-                    path: file.path().to_owned(),
-                    source,
-                })
-            }
-        }
+        batch: &Arc<Batch>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Acknowledged, DeliveryError>;
+
+    /// What the last delivery returned is in the ledger. If that failed, the same batch is
+    /// offered again.
+    fn committed(&mut self) {}
+
+    /// What is worth a line in the log about the last delivery.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
-    /// What the last delivery returned is in the ledger, with the batch acknowledged. If
-    /// that fails, the same batch is offered again, and a file does not get it twice.
-    pub fn settled(&mut self) {
-        match self {
-            Self::Console(_) => {}
-            Self::File(file) => file.settled(),
-        }
+    /// Returns when nobody takes anything here any more, and nobody will.
+    async fn closed(&self) -> DeliveryError {
+        std::future::pending().await
     }
+}
 
-    /// What is worth saying of the last delivery.
-    pub fn notices(&mut self) -> Vec<Notice> {
-        match self {
-            Self::Console(_) => Vec::new(),
-            Self::File(file) => file.notices(),
+/// A batch is where it belongs.
+#[derive(Debug, Default)]
+pub struct Acknowledged {
+    /// What the sink is to be opened with after a start.
+    pub state: Option<Vec<u8>>,
+    /// Those events that the other side refused, one by one, while it took the others.
+    pub refused: Vec<Refused>,
+}
+
+/// An event that will never be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its index in the batch.
+    pub event: usize,
+    /// Why, fit for a log.
+    pub reason: String,
+}
+
+/// Why a batch was not delivered. Nothing of it was taken, as far as the sink can know.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The same batch may be taken later.
+    #[error("{source}")]
+    Retry {
+        /// What happened.
+        source: Box<dyn Error + Send + Sync>,
+        /// How long the other side wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// The other side will never take this batch as it is: one of its events, or their
+    /// number, may be why.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing will be taken as long as this process lives.
+    #[error("{0}")]
+    Closed(Box<dyn Error + Send + Sync>),
+    /// A defect of ours. The sink is to be opened anew.
+    #[error("a defect: {0}")]
+    Defect(String),
+}
+
+impl DeliveryError {
+    /// To be tried again.
+    pub fn retry(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Retry {
+            source: Box::new(source),
+            after: None,
         }
     }
+}
+
+/// What opens a sink, for each of its partitions.
+pub trait SinkFactory: Send + Sync {
+    /// Goes on with where `state` says that the last delivery ended. State that another
+    /// version wrote is none. `partition` is the tenant, of a sink that has a place for each.
+    fn open(&self, partition: Option<&str>, state: Option<&[u8]>) -> Box<dyn Sink>;
+
+    /// How much is delivered at a time; none where all that waits is, up to a usual size.
+    fn batch_limits(&self) -> Option<BatchLimits> {
+        None
+    }
+}
+
+/// How much is delivered at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Events.
+    pub max_events: usize,
+    /// Bytes of events. A larger event is delivered by itself.
+    pub max_bytes: usize,
+    /// How long the first event waits for others.
+    pub max_age: Duration,
+}
+
+/// Standard output. At least once: a batch may be printed again after a failure.
+#[must_use]
+pub fn console() -> Arc<dyn SinkFactory> {
+    Arc::new(console::Factory)
+}
+
+/// Files, of the sink called `name`. Exactly once.
+#[must_use]
+pub fn file(name: &str, settings: Settings) -> Arc<dyn SinkFactory> {
+    Arc::new(file::Factory::new(name, settings))
 }

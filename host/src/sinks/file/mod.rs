@@ -21,22 +21,22 @@ mod owner;
 mod place;
 mod rotate;
 mod settings;
+mod sink;
 mod system;
 mod tail;
 mod template;
 
-pub use notice::Notice;
-pub use owner::Owner;
 pub use place::Place;
 pub use rotate::Rotate;
 pub(crate) use rotate::moved_from;
 pub use settings::Settings;
+pub(super) use sink::Factory;
 pub use template::check_template;
 
-use super::Batch;
 use crate::mount::check_mounted;
 use folder::Folders;
-use owner::Owned;
+use notice::Notice;
+use owner::{Owned, Owner};
 use place::Found;
 use settings::Refused;
 use std::io;
@@ -54,6 +54,15 @@ const TRIES: usize = 3;
 
 /// How many links may lead from one to the next, as in Linux.
 const MOST_LINKS: usize = 40;
+
+/// What is written together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Chunk {
+    /// What is at the start of a file, once, its separator included.
+    header: Vec<u8>,
+    /// Whole lines.
+    bytes: Vec<u8>,
+}
 
 /// What the files of one process share.
 #[derive(Debug)]
@@ -87,7 +96,7 @@ type Record<'r> = dyn FnMut(&Place) -> io::Result<()> + 'r;
 
 /// A file that is appended to.
 #[derive(Debug)]
-pub struct File<F = Os> {
+struct File<F = Os> {
     settings: Settings,
     owner: Arc<Owner>,
     tenant: Option<String>,
@@ -105,7 +114,7 @@ pub struct File<F = Os> {
 impl File {
     /// Goes on at `place`, as recorded; none begins.
     #[must_use]
-    pub fn new(
+    fn new(
         settings: Settings,
         owner: Arc<Owner>,
         tenant: Option<&str>,
@@ -115,8 +124,6 @@ impl File {
     }
 }
 
-// The trait is this module's own, for its tests.
-#[allow(private_bounds)]
 impl<F: FileSystem> File<F> {
     fn on(
         process: Arc<Process<F>>,
@@ -137,20 +144,14 @@ impl<F: FileSystem> File<F> {
         }
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.settings.path
-    }
-
     /// What is worth saying of the last delivery.
-    pub fn notices(&mut self) -> Vec<Notice> {
+    fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
     /// What the last delivery returned is recorded, and the batch acknowledged with it.
     /// Until then the batch may be offered again, and is not written again.
-    pub fn settled(&mut self) {
+    fn committed(&mut self) {
         if let Some(place) = self.synced.take() {
             self.place = Some(place);
             self.in_doubt = false;
@@ -162,7 +163,7 @@ impl<F: FileSystem> File<F> {
     ///
     /// # Errors
     /// What the operating system says, or `record`. The batch may be offered again.
-    pub fn deliver(&mut self, batch: &Batch, record: &mut Record<'_>) -> io::Result<Place> {
+    fn deliver(&mut self, batch: &Chunk, record: &mut Record<'_>) -> io::Result<Place> {
         let synced = self.synced.take();
         if let Some(mount) = &self.settings.require_mount {
             check_mounted(mount).map_err(io::Error::other)?;
@@ -215,7 +216,7 @@ impl<F: FileSystem> File<F> {
 
     /// Whether this batch, or one of the same file before it, was begun behind a place. If
     /// not, the file may be left: nothing of ours comes back there.
-    fn is_begun(&self, place: &Place, file: &F::File, batch: &Batch) -> io::Result<bool> {
+    fn is_begun(&self, place: &Place, file: &F::File, batch: &Chunk) -> io::Result<bool> {
         let about = file.metadata()?;
         let behind = about.length.saturating_sub(place.length);
         if !self.in_doubt || behind > most(batch) {
@@ -232,7 +233,7 @@ impl<F: FileSystem> File<F> {
 
     /// The file at a path, made if it is missing; it is there after a power cut too. And
     /// where a batch is to be written in it.
-    fn begin(&mut self, path: &Path, batch: &Batch) -> io::Result<(F::File, Place)> {
+    fn begin(&mut self, path: &Path, batch: &Chunk) -> io::Result<(F::File, Place)> {
         let process = Arc::clone(&self.process);
         let (system, folder) = (&process.system, folder::of(path));
         process.folders.make(system, folder)?;
@@ -282,7 +283,7 @@ impl<F: FileSystem> File<F> {
         &mut self,
         mut file: F::File,
         mut place: Place,
-        batch: &Batch,
+        batch: &Chunk,
         mut synced: Option<Place>,
         record: &mut Record<'_>,
     ) -> io::Result<Place> {
@@ -341,7 +342,7 @@ impl<F: FileSystem> File<F> {
         &self,
         place: &Place,
         length: u64,
-        batch: &Batch,
+        batch: &Chunk,
         file: &F::File,
         was_cut: bool,
     ) -> io::Result<(Option<Notice>, u64)> {
@@ -365,7 +366,7 @@ impl<F: FileSystem> File<F> {
 }
 
 /// What may have been written of one batch.
-fn most(batch: &Batch) -> u64 {
+fn most(batch: &Chunk) -> u64 {
     MAY_HAVE_WRITTEN.max((batch.header.len() + batch.bytes.len()) as u64)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Notice {
+pub(super) enum Notice {
     /// Somebody cut it, as logrotate's copytruncate does.
     #[error("{}: is shorter than it was ({found} bytes, {recorded} recorded); going on at its end", path.display())]
     Shrunk {

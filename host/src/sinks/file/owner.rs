@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A sink that writes files. What it owns it gives up when it is dropped with all of its
 /// files.
 #[derive(Debug)]
-pub struct Owner {
+pub(super) struct Owner {
     /// Two with one name follow each other when a configuration is read again.
     id: u64,
     sink: String,
@@ -23,7 +23,7 @@ pub struct Owner {
 impl Owner {
     /// A sink of the running process.
     #[must_use]
-    pub fn new(sink: &str) -> Self {
+    pub(super) fn new(sink: &str) -> Self {
         Self::among(sink, super::of_this_process().owned())
     }
 

@@ -1,7 +1,7 @@
 //! Which file, and how long it is.
 
 use super::system::{FileSystem, Kind, Metadata, OpenFile, is_link_error};
-use super::{Batch, folder};
+use super::{Chunk, folder};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ impl Place {
         &self,
         system: &F,
         now: &Path,
-        batch: &Batch,
+        batch: &Chunk,
     ) -> io::Result<Found<F::File>> {
         let mut there = Vec::new();
         for path in [&self.path, now] {
@@ -136,7 +136,7 @@ impl Place {
     fn moved<F: FileSystem>(
         &self,
         system: &F,
-        batch: &Batch,
+        batch: &Chunk,
     ) -> io::Result<Option<(F::File, PathBuf)>> {
         let folder = folder::of(&self.path);
         let entries = match system.read_dir(folder) {
@@ -161,7 +161,7 @@ impl Place {
 
     /// Whether a file has our inode and is ours: what was written stands in it, or somebody
     /// cut it.
-    fn has_inode(&self, file: &impl OpenFile, batch: &Batch) -> io::Result<bool> {
+    fn has_inode(&self, file: &impl OpenFile, batch: &Chunk) -> io::Result<bool> {
         let about = file.metadata()?;
         if about.id.inode != self.inode || about.kind != Kind::File {
             return Ok(false);

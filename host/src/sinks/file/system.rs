@@ -97,7 +97,7 @@ pub(super) fn is_link_error(error: &io::Error) -> bool {
 
 /// The operating system's.
 #[derive(Debug)]
-pub struct Os;
+pub(super) struct Os;
 
 impl FileSystem for Os {
     type File = fs::File;

@@ -1,10 +1,10 @@
 //! What stands in a file behind a place, and what belongs there.
 
-use super::Batch;
+use super::Chunk;
 use super::system::OpenFile;
 use std::io;
 
-impl Batch {
+impl Chunk {
     /// What is to be written where a file has `length` bytes: the header stands first, once,
     /// and behind a line that somebody left unfinished there is a separator, so that no line
     /// of ours is broken by it.

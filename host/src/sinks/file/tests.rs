@@ -21,11 +21,10 @@ fn settings(path: impl Into<PathBuf>) -> Settings {
     }
 }
 
-fn batch(text: &str) -> Batch {
-    Batch {
+fn batch(text: &str) -> Chunk {
+    Chunk {
         header: b"head\n".to_vec(),
         bytes: text.as_bytes().to_vec(),
-        events: 1,
     }
 }
 
@@ -154,7 +153,7 @@ fn a_batch_whose_acknowledgement_failed_is_not_written_again() {
     for text in ["1\n", "2\n"] {
         file.deliver(&batch(text), &mut |_| Ok(())).unwrap();
         file.deliver(&batch(text), &mut |_| Ok(())).unwrap();
-        file.settled();
+        file.committed();
         assert_eq!(file.notices(), []);
     }
     assert_eq!(disk.read("a"), "head\n1\n2\n");

@@ -80,7 +80,7 @@ impl Machine {
     }
 
     /// The same events each time, some of them long.
-    fn batch(&mut self, index: usize, range: Range<usize>) -> Batch {
+    fn batch(&mut self, index: usize, range: Range<usize>) -> Chunk {
         let events = &mut self.tenants[index].events;
         while events.len() < range.end {
             let random = &mut self.random;
@@ -89,9 +89,8 @@ impl Machine {
                 .collect();
             events.push(format!("{index} {} {filler}\n", events.len()).into_bytes());
         }
-        Batch {
+        Chunk {
             header: self.header.clone(),
-            events: range.len(),
             bytes: events[range].concat(),
         }
     }
@@ -142,7 +141,7 @@ impl Machine {
         if self.random.u8(..10) > 0 && self.disk.operate().is_ok() {
             tenant.place = Some(serde_json::to_string(&place).unwrap());
             tenant.acknowledged = to;
-            file.settled();
+            file.committed();
         }
     }
 

@@ -15,7 +15,7 @@ fn a_batch_that_cannot_be_synced_is_not_written() {
         .deliver(&batch("1\n"), &mut |_| Ok(()))
         .expect_err("it was told as written");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    file.settled();
+    file.committed();
     assert_eq!(file.place, Some(place));
 
     // What stands there now need not be on disk, so it is written again.

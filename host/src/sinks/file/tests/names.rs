@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 fn deliver(file: &mut File, text: &str) -> io::Result<Place> {
     let place = file.deliver(&batch(text), &mut |_| Ok(()))?;
-    file.settled();
+    file.committed();
     Ok(place)
 }
 

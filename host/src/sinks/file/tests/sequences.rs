@@ -288,7 +288,7 @@ fn what_another_program_appends_while_this_runs_is_not_cut() {
     let machine = Machine::new(0);
     let mut file = machine.file("/a");
     file.deliver(&batch("1\n"), &mut |_| Ok(())).unwrap();
-    file.settled();
+    file.committed();
     machine.disk.write("/a", b"head\n1\ntheirs\n");
     let mut recorded = 0;
     let place = file.deliver(&batch("2\n"), &mut |_| {
