@@ -8,12 +8,13 @@ use chrono::DateTime;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use watchbell::config::{At, Document, Name, Node, Value};
+use watchbell::config::{Document, Name};
 use watchbell::sources::{self, DefenderClient, Runtime};
 use watchbell_components::DEFENDER;
 use watchbell_egress::{Bounds, Client, Policy, Tls};
 use watchbell_guest_build::component_of;
 use watchbell_sandbox::{Limits, Pool, Source};
+use watchbell_settings::{At, Node, Value};
 
 /// What 100,000 detections need; the host's own default is a third of it.
 const MAX_RESPONSE: &str = "1GiB";

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
-use watchbell::config::{Document, Format};
+use watchbell::config::Document;
 use watchbell::sources::{DefenderClient, Runtime};
 use watchbell::{Credential, Secret};
 use watchbell_sandbox::Pool;
+use watchbell_settings::Format;
 use watchbell_simulator::{CLIENT_ID, Config, Running, Simulator, TENANT_ID};
 
 const KEY: &str = "0123456789-0123456789-0123456789";

@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 use std::path::Path;
-use watchbell::config::{Document, Format};
+use watchbell::config::Document;
 use watchbell::sources::{DefenderClient, PollError, Runtime, Window};
 use watchbell_sandbox::Pool;
+use watchbell_settings::Format;
 use watchbell_tests::MIRROR;
 use watchbell_tests::server::{Server, Step};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::bounds::MAX_HEADER_BYTES;
 use crate::denied::Denied;
-use crate::text::printable;
+use watchbell_settings::printable;
 
 /// A request, or the reading of its answer, failed.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -24,7 +24,6 @@
 //!   a refusal is a [`Denied`]
 //! - what it may cost: [`Bounds`], shortened by what is [`Asked`], and a party's [`ConnectionQuota`]
 //! - through whom: [`Proxies`]
-//! - what others wrote, fit for a log: [`printable`]
 //! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
 
 mod body;
@@ -45,7 +44,6 @@ mod proxy;
 mod resolve;
 mod session;
 mod stream;
-mod text;
 mod tls;
 
 pub mod address;
@@ -63,5 +61,4 @@ pub use host_pattern::{HostPattern, NotAHostPattern};
 pub use policy::{Policy, Scheme, Target};
 pub use proxy::{NotAProxy, Proxies};
 pub use session::Session;
-pub use text::{Printable, escaped, escaped_lines, printable};
 pub use tls::Tls;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::text::printable;
+use watchbell_settings::printable;
 
 /// Bytes that are kept: a status line.
 const MOST: usize = 128;

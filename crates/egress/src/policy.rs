@@ -17,7 +17,7 @@ use crate::address::{self, Class};
 use crate::denied::{Denied, RefusedAddress};
 use crate::host::Host;
 use crate::host_pattern::{HostPattern, parse_port};
-use crate::text::printable;
+use watchbell_settings::printable;
 
 /// Who may be reached.
 ///

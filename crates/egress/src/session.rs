@@ -26,7 +26,7 @@ use crate::exchange::{Exchange, Record};
 use crate::outgoing::RequestBody;
 use crate::policy::Target;
 use crate::stream::Remote;
-use crate::text::printable;
+use watchbell_settings::printable;
 
 /// Exchanges whose bodies' beginnings are kept: the last eight.
 const KEPT_BODIES: usize = 8;

@@ -29,7 +29,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use watchbell_egress::printable;
+use watchbell_settings::printable;
 
 /// Stack of a thread that compiles. Types are read and compared recursively, up to the
 /// depths that `structure.rs` and wasmparser allow; a debug build takes some 2 MiB.

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::structure;
 use wasmtime::component::Component;
-use watchbell_egress::printable;
+use watchbell_settings::printable;
 
 /// The type-only interface that every world sees.
 const TYPES: &str = "watchbell:detections/types@0.1.0";

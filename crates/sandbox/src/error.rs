@@ -5,7 +5,7 @@ use crate::structure::Structure;
 use std::path::PathBuf;
 use thiserror::Error;
 use wasmtime::WasmBacktrace;
-use watchbell_egress::printable;
+use watchbell_settings::printable;
 
 /// A component or its compiled code cannot be used. What is the component's own text in
 /// it, names of imports for one, is escaped and cut.

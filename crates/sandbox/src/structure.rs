@@ -17,7 +17,7 @@ use wasmtime_wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, Encoding,
     FunctionBody, Instance, Parser, Payload, SectionLimited,
 };
-use watchbell_egress::printable;
+use watchbell_settings::printable;
 
 /// What of a component is counted before it is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! `watchbell backfill`: a range of the past, once.
 
 use super::order;
-use crate::config::TimeBound;
 use crate::control::{Order, Reply};
 use crate::exit::{Exit, Failure};
 use crate::polling::Progress;
@@ -11,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use watchbell_settings::TimeBound;
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use super::data_dir::not_opened;
 use super::run::prepare_config;
 use super::settings::config_failure;
 use super::signals::Ends;
-use crate::config::{Document, Format};
+use crate::config::Document;
 use crate::exit::{Exit, Failure};
 use crate::topology::Service;
 use chrono::{TimeDelta, Utc};
@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use watchbell_ledger::Sqlite;
+use watchbell_settings::Format;
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Config, Late, Running, Simulator, TENANT_ID};
 
 /// How many polls a demo makes that ends by itself.

@@ -1,7 +1,7 @@
 //! A source's settings from a file, from flags, or from both: flags go over the file.
 
 use super::data_dir::check_mount;
-use crate::config::{self, Ago, Document, Name, Node, Value};
+use crate::config::{self, Document, Name};
 use crate::exit::{Exit, Failure};
 use crate::secret::Secrets;
 use crate::sources::{PollError, Runtime, SetupError};
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use watchbell_egress::Proxies;
 use watchbell_sandbox::Pool;
 use watchbell_sandbox::contract::Error;
+use watchbell_settings::{Ago, At, ConfigError, Node, Problem, Value};
 use zeroize::Zeroizing;
 
 /// The name of a source that has no file.
@@ -296,7 +297,7 @@ fn path(key: &'static str, flag: &'static str, value: Option<&Path>) -> Option<F
 
 fn list(values: &[String], flag: &str) -> Value {
     let item = |value: &String| Node {
-        at: config::At::flag(flag),
+        at: At::flag(flag),
         value: Value::text(value),
     };
     Value::Array(values.iter().map(item).collect())
@@ -322,7 +323,7 @@ fn only_source(document: &Document, path: &Path) -> Result<String, Failure> {
 }
 
 /// A configuration that is wrong: the command line, where all that is wrong was said there.
-pub(super) fn config_failure(error: config::ConfigError) -> Failure {
+pub(super) fn config_failure(error: ConfigError) -> Failure {
     let problems = error.problems();
     if problems.is_empty() || !problems.iter().all(|one| one.at.is_command_line()) {
         return Failure::new(Exit::Config, error);
@@ -332,7 +333,7 @@ pub(super) fn config_failure(error: config::ConfigError) -> Failure {
 }
 
 /// A problem in the words of the command line, which has flags and no settings.
-fn in_flags(problem: &config::Problem) -> String {
+fn in_flags(problem: &Problem) -> String {
     let prefix = format!("sources.{UNNAMED}.");
     let Some(key) = problem.key.strip_prefix(&prefix) else {
         return problem.to_string();

@@ -5,15 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use watchbell_settings::{KeyPath, Report, Table, nearest};
 
 use super::labels;
 use super::names::{Name, TenantKeys};
-use super::path::KeyPath;
-use super::report::Report;
 use super::sections::{Config, Kind};
 use super::sink::Target;
-use super::suggest::nearest;
-use super::tree::Table;
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;

@@ -6,8 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-
-use super::values::{BaseUrl, InvalidValue};
+use watchbell_settings::{BaseUrl, InvalidValue};
 
 /// Which API a source speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]

@@ -8,21 +8,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::at::{At, COMMAND_LINE};
+use watchbell_settings::{
+    At, COMMAND_LINE, ConfigError, Entry, Env, Format, KeyPath, Node, Problem, Report, Table,
+    Value, nearest,
+};
+
+use super::PARSER;
 use super::check;
-use super::error::{ConfigError, Problem};
-use super::interpolate::{self, Env};
+use super::interpolate;
 use super::may_override::Judge;
 use super::names::Name;
-use super::parse::{self, Format};
-use super::path::KeyPath;
 use super::paths;
-use super::report::{Report, invalid};
 use super::sections::{self, Config, Kind, Loaded};
 use super::source::Source;
-use super::suggest::nearest;
 use super::tenants;
-use super::tree::{Entry, Node, Table, Value};
 
 /// A configuration that has been read and not yet decoded.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Document {
     /// When it cannot be read or is not of its format.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Ok(Self {
-            root: parse::file(path)?,
+            root: PARSER.file(path)?,
             origin: At::file(path),
             tenant: None,
         })
@@ -53,7 +52,7 @@ impl Document {
     pub fn parse(text: &str, format: Format, origin: &Path) -> Result<Self, ConfigError> {
         let origin = At::file(origin);
         Ok(Self {
-            root: parse::text_of(text, format, &origin)?,
+            root: PARSER.parse(text, format, &origin)?,
             origin,
             tenant: None,
         })
@@ -131,7 +130,7 @@ impl Document {
             };
             let key = Kind::Source.path().key(name).to_string();
             let message = format!("there is no such source; {remedy}");
-            invalid(vec![Problem::new(self.origin.clone(), key, message)])
+            ConfigError::invalid(vec![Problem::new(self.origin.clone(), key, message)])
         })
     }
 
@@ -151,7 +150,11 @@ impl Document {
         let entry = self.find_source(source)?;
         let refuse = |at: &At, words: &str| {
             let key = path.key(tenants::KEY).to_string();
-            Err(invalid(vec![Problem::new(at.clone(), key, words)]))
+            Err(ConfigError::invalid(vec![Problem::new(
+                at.clone(),
+                key,
+                words,
+            )]))
         };
         let Value::Table(settings) = &entry.node.value else {
             return Ok(());
@@ -160,7 +163,7 @@ impl Document {
         let mut problems = Vec::new();
         let found = tenants::setting_of(settings, &path, env, &mut problems);
         if !problems.is_empty() {
-            return Err(invalid(problems));
+            return Err(ConfigError::invalid(problems));
         }
         let merged = match (found, tenant) {
             (None, None) => return Ok(()),
@@ -189,7 +192,7 @@ impl Document {
                 let judged =
                     Judge::new(source, settings, &setting).entry(entry.clone(), env, &mut problems);
                 if judged.is_none() {
-                    return Err(invalid(problems));
+                    return Err(ConfigError::invalid(problems));
                 }
                 entry.over(settings)
             }
@@ -227,7 +230,7 @@ impl Document {
             }
         }
         if !problems.is_empty() {
-            return Err(invalid(problems));
+            return Err(ConfigError::invalid(problems));
         }
         let entry = self.find_source(name)?;
         let mut report = Report::new(&self.root, self.origin.clone());
@@ -241,7 +244,7 @@ impl Document {
             }
             (None, _) => {
                 let message = "cannot be decoded";
-                Err(invalid(vec![Problem::new(
+                Err(ConfigError::invalid(vec![Problem::new(
                     entry.at.clone(),
                     path.to_string(),
                     message,
@@ -283,7 +286,7 @@ impl Document {
         interpolate::table(&mut root, &KeyPath::default(), env, &mut problems);
         paths::of_root(&mut root);
         if !problems.is_empty() {
-            return Err(invalid(problems));
+            return Err(ConfigError::invalid(problems));
         }
         let mut report = Report::new(&root, self.origin.clone());
         let config = sections::read(&root, env, &mut report);
@@ -307,7 +310,7 @@ impl Document {
         interpolate::table(&mut self.root, &KeyPath::default(), env, &mut problems);
         paths::of_root(&mut self.root);
         if !problems.is_empty() {
-            return (Vec::new(), Err(invalid(problems)));
+            return (Vec::new(), Err(ConfigError::invalid(problems)));
         }
         let mut report = Report::new(&self.root, self.origin.clone());
         let config = sections::read(&self.root, env, &mut report);

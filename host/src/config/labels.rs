@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use watchbell_settings::{KeyPath, Report};
+
 use super::names::Name;
-use super::report::Report;
 use super::sections::{Config, Kind};
 use super::sink::Target;
 use super::source::Source;
@@ -66,7 +67,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
     }
 }
 
-fn place(source: &Name) -> super::path::KeyPath {
+fn place(source: &Name) -> KeyPath {
     Kind::Source.path().key(source.as_str()).key(tenants::KEY)
 }
 

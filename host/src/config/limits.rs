@@ -6,10 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use watchbell_egress::Bounds;
 use watchbell_sandbox::{Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS};
-
-use super::path::KeyPath;
-use super::report::Report;
-use super::values::{ByteSize, Seconds};
+use watchbell_settings::{ByteSize, KeyPath, Report, Seconds};
 
 /// Bounds of one call; none leaves one to the sandbox, whose defaults say why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -20,21 +20,16 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
 
-use super::at::At;
 use super::cloud::{Api, Region};
-use super::error::Problem;
-use super::interpolate::{self, Env, SECRET_KEYS};
-use super::path::KeyPath;
+use super::interpolate::{self, SECRET_KEYS};
 use super::paths;
 use super::sections::Kind;
 use super::source::Source;
-use super::suggest::instead;
 use super::tenants::{Entry, KEY, Setting};
-use super::tree::{Node, Table, Value};
-use super::values::BaseUrl;
 use crate::secret::SecretRef;
 use watchbell_egress::Bounds;
 use watchbell_sandbox::Limits;
+use watchbell_settings::{At, BaseUrl, Env, KeyPath, Node, Problem, Table, Value, instead};
 
 /// What an entry may always set.
 const OWN: &[&str] = &[
@@ -104,7 +99,7 @@ impl MayOverride {
                 problems.push(wrong(&item.at, &path, words));
                 continue;
             };
-            let name = text.text.as_str();
+            let name = text.as_str();
             let of_backend = name.strip_prefix(SECRETS).and_then(|n| n.strip_prefix('.'));
             let more = [INTERVAL, LIMITS, VARIABLES, SECRETS];
             let known: Vec<&str> = LISTED.iter().chain(&more).copied().collect();
@@ -382,7 +377,7 @@ fn is_set(table: &Table, key: &str) -> bool {
 
 fn reference(node: &Node) -> Option<SecretRef> {
     match &node.value {
-        Value::String(text) => text.text.parse().ok(),
+        Value::String(text) => text.as_str().parse().ok(),
         _ => None,
     }
 }
@@ -390,7 +385,7 @@ fn reference(node: &Node) -> Option<SecretRef> {
 /// The login service that settings lead to, by its URL; none where they name none.
 fn authority(table: &Table) -> Option<String> {
     let text = |key: &str| match table.get(key).map(|one| &one.node.value) {
-        Some(Value::String(text)) => Some(text.text.as_str().to_owned()),
+        Some(Value::String(text)) => Some(text.as_str().to_owned()),
         _ => None,
     };
     if let Some(own) = text("authority") {
@@ -407,7 +402,7 @@ fn authority(table: &Table) -> Option<String> {
 /// Whether `${` stands in a text anywhere below, other than as `$${`.
 fn names_variable(node: &Node) -> bool {
     match &node.value {
-        Value::String(text) => text.text.replace("$$", "").contains("${"),
+        Value::String(text) => text.as_str().replace("$$", "").contains("${"),
         Value::Array(items) => items.iter().any(names_variable),
         Value::Table(table) => table.iter().any(|(_, entry)| names_variable(&entry.node)),
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,

@@ -4,16 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::at::At;
+use watchbell_settings::{At, ConfigError, Env, Node, Problem, Report, Table, Value};
+
 use super::cloud::Api;
-use super::error::{ConfigError, Problem};
-use super::interpolate::Env;
 use super::may_override::Judge;
-use super::report::Report;
 use super::sections::{Kind, read_source};
 use super::source::Source;
 use super::tenants::{self, Entry};
-use super::tree::{Node, Table, Value};
 
 /// What a source came to.
 #[derive(Default)]
@@ -50,7 +47,7 @@ pub(super) fn read(name: &str, node: &Node, env: &Env<'_>, report: &mut Report<'
             each(name, table, entries, judge, env, report)
         }
         Err(ConfigError::Invalid(problems)) => {
-            report.extend(problems.0);
+            report.extend(problems);
             Vec::new()
         }
         Err(error) => {

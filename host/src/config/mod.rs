@@ -5,23 +5,23 @@
 //! names the key, the file, the line and the remedy, for as many mistakes at once as
 //! it can find.
 //!
-//! 1. `parse` turns the text into a `tree` whose nodes know their place.
+//! How text becomes typed values is `watchbell_settings`' work. Here is what Watchbell's own
+//! keys are and mean:
+//!
+//! 1. [`Document`] holds what the parser made of the text.
 //! 2. Flags are laid over it ([`Document::override_source`]).
-//! 3. `interpolate` replaces `${VAR}` in string values, and `paths` makes paths relative to
-//!    the file that they stand in.
+//! 3. `interpolate` has `${VAR}` replaced in string values, and `paths` says which of them are
+//!    paths, relative to the file that they stand in.
 //! 4. `tenants` lays each tenant's entry over its source, as far as `may_override` allows.
-//! 5. `decode` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
+//! 5. `sections` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
 //! 6. `check` judges how the parts fit together.
 //!
 //! Files are bounded in bytes, depth and aliases; loading reads no other file than those of
 //! tenants, and no network.
 
-mod at;
 mod check;
 mod cloud;
-mod decode;
 mod document;
-mod error;
 mod interpolate;
 mod labels;
 mod limits;
@@ -29,40 +29,37 @@ mod may_override;
 mod merge;
 mod names;
 mod options;
-mod parse;
-mod path;
 mod paths;
 mod proxy;
-mod report;
 mod secrets;
 mod sections;
 mod sink;
 mod source;
-mod suggest;
 mod tenants;
-mod time;
 mod transform;
-mod tree;
-mod values;
 
 use std::path::{Path, PathBuf};
 
-pub use at::At;
+use watchbell_settings::{ConfigError, Env, Parser};
+
+use crate::files;
+
 pub use cloud::{Api, Region};
 pub use document::Document;
-pub use error::{ConfigError, Problem, Problems};
-pub use interpolate::Env;
 pub use limits::CallLimits;
 pub use names::{ClientId, Name, TenantId, TenantKey, TenantKeys};
 pub use options::Options;
-pub use parse::Format;
 pub use sections::{Config, Loaded};
 pub use sink::{Csv, Encoding, Sink, Target};
 pub use source::{Credential, Reading, Rescan, Source, Timeouts};
-pub use time::{Ago, TimeBound};
 pub use transform::{Processor, Transform};
-pub use tree::{Entry, Node, Table, Text, Value};
-pub use values::{BaseUrl, ByteSize, InvalidValue};
+
+/// How the files of a configuration are read. Keys below `options` are a plugin's own; a dot
+/// in them means what the plugin says.
+const PARSER: Parser = Parser {
+    read_file: files::read,
+    verbatim_tables: &["options"],
+};
 
 /// Reads, decodes and checks a file. `env` looks up variables: [`process_env`], or a
 /// test's own.

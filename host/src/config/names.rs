@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::values::{InvalidValue, as_text, deserialize_from_text};
+use watchbell_settings::{InvalidValue, as_text, deserialize_from_text};
 
 deserialize_from_text!(Name, TenantId, ClientId, TenantKey, TenantKeys);
 as_text!(Name, TenantId, ClientId, TenantKey);

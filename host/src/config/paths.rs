@@ -4,10 +4,9 @@
 
 use std::path::Path;
 
-use zeroize::Zeroizing;
+use watchbell_settings::{Node, Table, Value};
 
 use super::sections::Kind;
-use super::tree::{Node, Table, Value};
 
 /// The settings of a source that are paths.
 const OF_SOURCE: &[&[&str]] = &[
@@ -31,7 +30,7 @@ const OF_SECRET: &[&[&str]] = &[&["path"]];
 /// All paths of a configuration.
 pub(super) fn of_root(root: &mut Table) {
     if let Some(node) = root.find_mut(&["data_dir"]) {
-        rebase(node);
+        node.rebase();
     }
     for kind in Kind::ALL {
         for part in tables(root, kind.section()) {
@@ -47,9 +46,9 @@ pub(super) fn of_root(root: &mut Table) {
         // A program's name without a slash is looked for in PATH.
         if let Some(Value::Array(command)) = backend.find_mut(&["command"]).map(|n| &mut n.value)
             && let Some(program) = command.first_mut()
-            && matches!(&program.value, Value::String(text) if text.text.contains('/'))
+            && matches!(&program.value, Value::String(text) if text.as_str().contains('/'))
         {
-            rebase(program);
+            program.rebase();
         }
     }
 }
@@ -64,7 +63,7 @@ fn of_part(part: &mut Table, paths: &[&[&str]]) {
         if let Some(node) = part.find_mut(path)
             && (path.last() != Some(&"codec") || is_component(node))
         {
-            rebase(node);
+            node.rebase();
         }
     }
 }
@@ -85,21 +84,6 @@ fn is_component(node: &Node) -> bool {
     let Value::String(text) = &node.value else {
         return false;
     };
-    let extension = Path::new(text.text.as_str()).extension();
+    let extension = Path::new(text.as_str()).extension();
     extension.is_some_and(|extension| extension == "wasm")
-}
-
-/// Puts the folder of its file in front of a relative path, once.
-pub(super) fn rebase(node: &mut Node) {
-    let Some(folder) = node.at.folder() else {
-        return;
-    };
-    if let Value::String(text) = &mut node.value
-        && !text.based
-        && !text.text.is_empty()
-    {
-        let path = folder.join(text.text.as_str());
-        text.text = Zeroizing::new(path.to_string_lossy().into_owned());
-        text.based = true;
-    }
 }

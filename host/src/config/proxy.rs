@@ -2,11 +2,8 @@
 
 use serde::Deserialize;
 use watchbell_egress::Proxies;
+use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
 
-use super::at::At;
-use super::error::{ConfigError, Problem, Problems};
-use super::path::KeyPath;
-use super::report::Report;
 use crate::Secret;
 
 /// The table as it is written. A URL may hold a password.
@@ -59,10 +56,6 @@ impl RawProxy {
 pub(super) fn from_env() -> Result<Proxies, ConfigError> {
     Proxies::from_env().map_err(|(name, why)| {
         let at = At::flag("environment");
-        ConfigError::Invalid(Problems(vec![Problem::new(
-            at,
-            name.to_owned(),
-            why.to_string(),
-        )]))
+        ConfigError::invalid(vec![Problem::new(at, name.to_owned(), why.to_string())])
     })
 }

@@ -4,13 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use watchbell_settings::{KeyPath, Node, Report, Seconds, Table, Value, decode, instead};
 
-use super::decode::decode;
-use super::path::KeyPath;
-use super::report::Report;
-use super::suggest::instead;
-use super::tree::{Node, Table, Value};
-use super::values::Seconds;
 use crate::Secret;
 use crate::secret::SecretSettings;
 
@@ -47,7 +42,7 @@ pub(super) fn read(
     report: &mut Report<'_>,
 ) -> Option<SecretSettings> {
     let kind = match table.get("type").map(|entry| &entry.node.value) {
-        Some(Value::String(text)) => text.text.as_str(),
+        Some(Value::String(text)) => text.as_str(),
         _ => "",
     };
     let read_path = |report: &mut Report<'_>| {

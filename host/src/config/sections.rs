@@ -12,25 +12,21 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::decode::decode;
-use super::error::{ConfigError, Problem};
-use super::interpolate::Env;
 use super::labels;
 use super::merge;
 use super::names::{Name, TenantKey, TenantKeys};
-use super::path::KeyPath;
 use super::proxy::{self, RawProxy};
-use super::report::Report;
 use super::secrets;
 use super::sink::{self, Sink};
 use super::source::{self, Source};
-use super::suggest::instead;
 use super::transform::{self, Transform};
-use super::tree::{Node, Table, Value};
-use super::values::{ByteSize, Listen};
 use crate::secret::{self, Credential, Secrets};
 use serde::Deserialize;
 use watchbell_egress::Proxies;
+use watchbell_settings::{
+    ByteSize, ConfigError, Env, KeyPath, Listen, Node, Problem, Report, Table, Value, decode,
+    instead,
+};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -500,9 +496,9 @@ fn type_of<'t>(
         return None;
     };
     match &entry.node.value {
-        Value::String(text) if types.contains(&text.text.as_str()) => Some(&text.text),
+        Value::String(text) if types.contains(&text.as_str()) => Some(text.as_str()),
         Value::String(text) => {
-            let message = format!("is not a type of {kind}; {}", instead(&text.text, types));
+            let message = format!("is not a type of {kind}; {}", instead(text.as_str(), types));
             report.error(&path.key("type"), message);
             None
         }

@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use watchbell_settings::{
+    ByteSize, InvalidValue, KeyPath, Node, Report, TimeBound, decode, deserialize_from_text,
+    instead,
+};
 
-use super::decode::decode;
 use super::limits::{CallLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
-use super::path::KeyPath;
-use super::report::Report;
-use super::suggest::instead;
-use super::time::TimeBound;
-use super::tree::Node;
-use super::values::{ByteSize, InvalidValue, deserialize_from_text};
 use crate::sinks::{Rotate, Settings};
 
 /// The `type`s of sink there are.

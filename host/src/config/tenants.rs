@@ -9,17 +9,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::at::At;
-use super::error::{ConfigError, Problem};
-use super::interpolate::{self, Env};
+use watchbell_settings::{
+    At, ConfigError, Env, Format, KeyPath, MAX_DEPTH, Node, Problem, Table, Text, Value, instead,
+    nearest,
+};
+
+use super::PARSER;
+use super::interpolate;
 use super::may_override::MayOverride;
 use super::names::{Name, TenantId};
-use super::parse::{self, Format};
-use super::path::KeyPath;
-use super::paths;
-use super::report::invalid;
-use super::suggest::{instead, nearest};
-use super::tree::{Node, Table, Text, Value};
 use crate::files;
 
 /// The setting that names the file or folder.
@@ -133,7 +131,8 @@ pub(super) fn setting_of(
 }
 
 fn is_interpolated(node: &Node) -> bool {
-    let is_text = |node: &Node| matches!(&node.value, Value::String(text) if text.interpolated);
+    let is_text =
+        |node: &Node| matches!(&node.value, Value::String(text) if text.is_interpolated());
     match &node.value {
         Value::Table(table) => table.get(PATH).is_some_and(|entry| is_text(&entry.node)),
         _ => is_text(node),
@@ -141,11 +140,11 @@ fn is_interpolated(node: &Node) -> bool {
 }
 
 fn path_of(node: &mut Node, path: &KeyPath, problems: &mut Vec<Problem>) -> Option<PathBuf> {
-    paths::rebase(node);
+    node.rebase();
     let words = match &node.value {
         Value::Null => return None,
-        Value::String(text) if !text.text.is_empty() => {
-            return Some(PathBuf::from(text.text.as_str()));
+        Value::String(text) if !text.as_str().is_empty() => {
+            return Some(PathBuf::from(text.as_str()));
         }
         Value::String(_) => "is empty; name a file or a folder, or remove it".to_owned(),
         other => format!(
@@ -171,12 +170,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     } else if is_csv(path) {
         csv(path)?
     } else {
-        let table = parse::file(path)?;
+        let table = PARSER.file(path)?;
         table
             .into_entries()
             .map(|(name, entry)| entry_of(name, entry.node))
             .collect::<Result<_, _>>()
-            .map_err(|problem| invalid(vec![problem]))?
+            .map_err(|problem| ConfigError::invalid(vec![problem]))?
     };
     if entries.is_empty() {
         let words = if about.is_dir() {
@@ -184,7 +183,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
         } else {
             "holds no tenant; add one"
         };
-        return Err(invalid(vec![Problem::new(At::file(path), "", words)]));
+        return Err(ConfigError::invalid(vec![Problem::new(
+            At::file(path),
+            "",
+            words,
+        )]));
     }
     let mut problems = Vec::new();
     for entry in &entries {
@@ -212,7 +215,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     if problems.is_empty() {
         Ok(entries)
     } else {
-        Err(invalid(problems))
+        Err(ConfigError::invalid(problems))
     }
 }
 
@@ -227,7 +230,7 @@ pub(super) fn find(entries: Vec<Entry>, name: &str, path: &Path) -> Result<Entry
                 Some(nearest) => format!("there is no such tenant; did you mean {nearest}?"),
                 None => format!("there is no such tenant among {}", names.len()),
             };
-            invalid(vec![Problem::new(At::file(path), name, words)])
+            ConfigError::invalid(vec![Problem::new(At::file(path), name, words)])
         })
 }
 
@@ -280,14 +283,18 @@ fn folder(path: &Path) -> Result<Vec<Entry>, ConfigError> {
             && one == other
         {
             let words = "there are two files of this tenant; keep one";
-            return Err(invalid(vec![Problem::new(At::file(path), one, words)]));
+            return Err(ConfigError::invalid(vec![Problem::new(
+                At::file(path),
+                one,
+                words,
+            )]));
         }
     }
     let entry = |(name, file): (String, PathBuf)| {
         Ok(Entry {
             name,
             at: At::file(&file),
-            table: parse::file(&file)?,
+            table: PARSER.file(&file)?,
         })
     };
     files.into_iter().map(entry).collect()
@@ -303,10 +310,10 @@ const MAX_COLUMNS: usize = 1000;
 
 /// A row for each tenant. An empty cell sets nothing; text may stand for a number.
 fn csv(path: &Path) -> Result<Vec<Entry>, ConfigError> {
-    let text = parse::text(path)?;
+    let text = PARSER.text(path)?;
     let start = At::file(path);
     let wrong = |line: usize, words: String| {
-        invalid(vec![Problem::new(start.line_column(line, 1), "", words)])
+        ConfigError::invalid(vec![Problem::new(start.line_column(line, 1), "", words)])
     };
     let mut lines = RowLines::new(&text);
     let mut reader = csv::ReaderBuilder::new()
@@ -357,9 +364,9 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<Vec<&str>>, String> {
     for (index, column) in header.iter().enumerate() {
         let index = index + 1;
         // A bounded look: a name may have as many dots as the file has bytes.
-        let keys: Vec<&str> = column.split('.').take(parse::MAX_DEPTH + 1).collect();
-        if keys.len() > parse::MAX_DEPTH {
-            let most = parse::MAX_DEPTH;
+        let keys: Vec<&str> = column.split('.').take(MAX_DEPTH + 1).collect();
+        if keys.len() > MAX_DEPTH {
+            let most = MAX_DEPTH;
             return Err(format!(
                 "the name of column {index} has more than {most} parts; write a setting's name"
             ));

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use watchbell_settings::{KeyPath, Node, Report, decode};
 
-use super::decode::decode;
 use super::limits::{CallLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
-use super::path::KeyPath;
-use super::report::Report;
-use super::tree::Node;
 
 /// The `type`s of transform there are.
 pub(super) const TYPES: &[&str] = &["jq"];

@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files;
+use serde::de::{self, Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -113,6 +114,21 @@ impl Secret {
     /// What tells it from another without being it.
     pub(crate) fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.expose()).into()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let secret = Self::new(String::deserialize(deserializer)?);
+        if secret.expose().is_empty() {
+            return Err(de::Error::custom("is empty; set it"));
+        }
+        if secret.expose().contains(char::is_control) {
+            return Err(de::Error::custom(
+                "holds a line end or a control character; remove it",
+            ));
+        }
+        Ok(secret)
     }
 }
 

@@ -11,4 +11,4 @@ pub(crate) use accept::Accepting;
 pub use escape::escaped_json;
 pub use incident::{Incident, Say};
 pub use log::{Format, NotAFilter, has_colors, last_words, start};
-pub use watchbell_egress::{Printable, escaped, escaped_lines, printable};
+pub use watchbell_settings::{Printable, escaped, escaped_lines, printable};

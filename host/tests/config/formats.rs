@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watchbell::config::{
-    Api, Config, Credential, Document, Encoding, Format, Processor, Target, load,
-};
+use watchbell::config::{Api, Config, Credential, Document, Encoding, Processor, Target, load};
+use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use watchbell::config::{Document, Format, Loaded};
+use watchbell::config::{Document, Loaded};
+use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use watchbell::config::{Credential, Document, Format, Name, Node, Source, Value};
+use watchbell::config::{Credential, Document, Name, Source};
+use watchbell_settings::{At, Format, Node, Value};
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -139,7 +140,7 @@ fn a_source_can_come_from_flags_alone() {
         "WATCHBELL_CLIENT_SECRET",
     );
     let range = Node {
-        at: watchbell::config::At::flag("--allow-address"),
+        at: At::flag("--allow-address"),
         value: Value::text("127.0.0.1"),
     };
     document

@@ -15,9 +15,10 @@ use tokio::sync::{Barrier, Mutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use watchbell::cli::threads;
-use watchbell::config::{Document, Format, TenantKey};
+use watchbell::config::{Document, TenantKey};
 use watchbell::sources::{DefenderClient, Runtime, Window};
 use watchbell_sandbox::Pool;
+use watchbell_settings::Format;
 use watchbell_simulator::{CLIENT_ID, CLIENT_SECRET, Config, Running, Simulator, TENANT_ID};
 use watchbell_tests::HOSTILE_SOURCE;
 

@@ -6,7 +6,6 @@ mod text;
 use super::data_dir::{folder_of, not_opened};
 use super::order;
 use super::print;
-use crate::config::TimeBound;
 use crate::control::Order;
 use crate::exit::{Exit, Failure};
 use crate::telemetry::escaped_lines;
@@ -15,6 +14,7 @@ use clap::{Args, Subcommand};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use watchbell_ledger::{Ledger, QuarantineId, Sqlite};
+use watchbell_settings::TimeBound;
 
 /// Show how far each source was read and what waits for each sink.
 ///

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 use watchbell_egress::Proxies;
+use watchbell_settings::{BaseUrl, TimeBound};
 
 pub(super) use read::read;
 pub use reading::{Reading, Rescan};
@@ -18,8 +19,6 @@ use super::cloud::Api;
 use super::limits::CallLimits;
 use super::names::{ClientId, TenantId};
 use super::options::Options;
-use super::time::TimeBound;
-use super::values::BaseUrl;
 pub use crate::secret::Credential;
 
 /// The `type`s of source there are.

@@ -7,21 +7,18 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
+use watchbell_settings::{
+    AddressRange, BaseUrl, KeyPath, Node, Report, Seconds, TimeBound, decode,
+};
 
 use super::base;
 use super::reading::{self, RawRescan};
 use super::{Credential, Source, Timeouts};
 use crate::config::cloud::{Api, Region};
-use crate::config::decode::decode;
 use crate::config::limits::RawLimits;
 use crate::config::names::{ClientId, TenantId};
 use crate::config::options::Options;
-use crate::config::path::KeyPath;
 use crate::config::proxy::RawProxy;
-use crate::config::report::Report;
-use crate::config::time::TimeBound;
-use crate::config::tree::Node;
-use crate::config::values::{AddressRange, BaseUrl, Seconds};
 use crate::{Consent, Secret};
 
 /// Seconds from the start of one poll to the start of the next.
@@ -42,6 +39,11 @@ const MAX_RESPONSE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// A `since` that lies further ahead of this machine's clock than any clock is wrong is a
 /// mistake.
 const FURTHEST_AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// What the service answers for when asked for nothing else.
+fn two_hours_back() -> TimeBound {
+    TimeBound::Back(TimeDelta::hours(2))
+}
 
 /// The table as it is written, but for `type`.
 #[derive(Deserialize)]
@@ -174,7 +176,7 @@ pub(in crate::config) fn read(
                 .into(),
         ),
         reading,
-        since: raw.since.unwrap_or_else(TimeBound::two_hours_back),
+        since: raw.since.unwrap_or_else(two_hours_back),
         until: raw.until,
         limit: raw.limit,
         machine_groups: raw.machine_groups,
@@ -383,7 +385,7 @@ fn check_values(raw: &Raw, path: &KeyPath, report: &mut Report<'_>) {
         let message = "must be from 1 byte to 4 GiB, which is all a component can hold";
         report.error(&path.dotted("limits.max_response_bytes"), message);
     }
-    let since = raw.since.unwrap_or_else(TimeBound::two_hours_back);
+    let since = raw.since.unwrap_or_else(two_hours_back);
     if let TimeBound::At(since) = since {
         let ahead = since - Utc::now();
         let words = "lies in the future, so nothing would be found; write an instant that has been, or a duration back such as PT2H";

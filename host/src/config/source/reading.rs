@@ -2,10 +2,7 @@
 
 use chrono::TimeDelta;
 use serde::Deserialize;
-
-use crate::config::path::KeyPath;
-use crate::config::report::Report;
-use crate::config::time::TimeBound;
+use watchbell_settings::{KeyPath, Report, TimeBound};
 
 /// Late arrivals of ten minutes have been seen to be common.
 const OVERLAP_SECS: u32 = 600;

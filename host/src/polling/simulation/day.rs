@@ -2,12 +2,13 @@
 //! what goes wrong meanwhile.
 
 use super::world::midnight;
-use crate::config::{Document, Format, Reading, Rescan, Source, TimeBound};
+use crate::config::{Document, Reading, Rescan, Source};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
+use watchbell_settings::{Format, TimeBound};
 
 /// How long faults last; after that, everything is well for a while.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);

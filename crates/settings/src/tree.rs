@@ -2,7 +2,7 @@
 //!
 //! It stands between the three file formats and the typed configuration, because
 //! three things need it whole and untyped: `${VAR}` is replaced in it, tables are
-//! merged in it (flags over a file, a tenant's entry over its source), and a problem
+//! merged in it (flags over a file, one file over another), and a problem
 //! found long after parsing is still told with its line.
 //!
 //! Strings may be secrets: they are zeroed on drop and printed as `***`.
@@ -12,7 +12,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use zeroize::Zeroizing;
 
-use super::at::At;
+use crate::at::At;
 
 /// A value and where it stands. Equal when the values are, wherever they stand.
 #[derive(Clone)]
@@ -66,7 +66,8 @@ impl Value {
     }
 
     /// What it is called in a message.
-    pub(super) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -79,25 +80,58 @@ impl Value {
     }
 }
 
+impl Node {
+    /// Takes the text as a path and puts the folder of its file in front of it, once, unless
+    /// it is absolute or empty. What a flag says is relative to the working directory and
+    /// stays as it is.
+    pub fn rebase(&mut self) {
+        let Some(folder) = self.at.folder() else {
+            return;
+        };
+        if let Value::String(text) = &mut self.value
+            && !text.based
+            && !text.text.is_empty()
+        {
+            let path = folder.join(text.text.as_str());
+            text.text = Zeroizing::new(path.to_string_lossy().into_owned());
+            text.based = true;
+        }
+    }
+}
+
 /// A string, zeroed on drop.
 #[derive(Clone)]
 pub struct Text {
-    pub(super) text: Zeroizing<String>,
+    pub(crate) text: Zeroizing<String>,
     /// Whether a part of it came from the environment, or all of it from a CSV file. Such
     /// text may stand where a number, a boolean or a list is wanted.
-    pub(super) interpolated: bool,
+    pub(crate) interpolated: bool,
     /// Whether it is a path that was made relative to its file already.
-    pub(super) based: bool,
+    based: bool,
 }
 
 impl Text {
-    /// Text in a format that has nothing else: it may mean a number.
-    pub(super) fn written_out(text: &str) -> Self {
+    /// Text in a format that has nothing else: it may mean a number, a boolean or a list.
+    #[must_use]
+    pub fn written_out(text: &str) -> Self {
         Self {
             text: Zeroizing::new(text.to_owned()),
             interpolated: true,
             based: false,
         }
+    }
+
+    /// The text itself. It may be a secret.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it may stand where a number, a boolean or a list is wanted: a part of it came
+    /// from the environment, or it was [`Text::written_out`].
+    #[must_use]
+    pub fn is_interpolated(&self) -> bool {
+        self.interpolated
     }
 }
 
@@ -135,7 +169,7 @@ impl PartialEq for Entry {
 
 impl Table {
     /// Sets `key`, whose place is `at`. What was there before is returned and gone.
-    pub(super) fn insert(&mut self, key: String, at: At, mut node: Node) -> Option<Entry> {
+    pub fn insert(&mut self, key: String, at: At, mut node: Node) -> Option<Entry> {
         if matches!(node.value, Value::Table(_)) {
             node.at = at.clone();
         }
@@ -158,19 +192,23 @@ impl Table {
         self.0.keys().map(String::as_str)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+    /// The entry of `key`, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
         self.0.get_mut(key)
     }
 
-    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
+    /// Takes the entry of `key` out.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
         self.0.shift_remove(key)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = (&str, &mut Entry)> {
+    /// All entries in order, to change them.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = (&str, &mut Entry)> {
         self.0.iter_mut().map(|(key, entry)| (key.as_str(), entry))
     }
 
-    pub(super) fn into_entries(self) -> impl Iterator<Item = (String, Entry)> {
+    /// All entries in order, taken out.
+    pub fn into_entries(self) -> impl Iterator<Item = (String, Entry)> {
         self.0.into_iter()
     }
 
@@ -205,7 +243,8 @@ impl Table {
     }
 
     /// A table with one value in it, `path` deep, whose keys stand at `at`.
-    pub(super) fn nested(path: &[&str], at: &At, leaf: Node) -> Self {
+    #[must_use]
+    pub fn nested(path: &[&str], at: &At, leaf: Node) -> Self {
         let mut table = Self::default();
         if let Some((first, rest)) = path.split_first() {
             let node = if rest.is_empty() {
@@ -222,7 +261,8 @@ impl Table {
     }
 
     /// What stands at `path`.
-    pub(super) fn find(&self, path: &[&str]) -> Option<&Node> {
+    #[must_use]
+    pub fn find(&self, path: &[&str]) -> Option<&Node> {
         let (first, rest) = path.split_first()?;
         let node = &self.get(first)?.node;
         match &node.value {
@@ -233,7 +273,7 @@ impl Table {
     }
 
     /// As [`Table::find`], to change it.
-    pub(super) fn find_mut(&mut self, path: &[&str]) -> Option<&mut Node> {
+    pub fn find_mut(&mut self, path: &[&str]) -> Option<&mut Node> {
         let (first, rest) = path.split_first()?;
         let node = &mut self.get_mut(first)?.node;
         if rest.is_empty() {
@@ -246,7 +286,8 @@ impl Table {
     }
 
     /// Where `path` stands, or the nearest thing around it that does stand.
-    pub(super) fn locate(&self, path: &[String], mut nearest: At) -> At {
+    #[must_use]
+    pub fn locate(&self, path: &[String], mut nearest: At) -> At {
         let mut table = self;
         for key in path {
             let (name, index) = split_index(key);

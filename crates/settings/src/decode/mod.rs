@@ -10,16 +10,16 @@ mod error;
 use serde::de::value::SeqDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 
-pub(super) use error::DecodeError;
+pub(crate) use error::DecodeError;
 use error::Segment;
 
-use super::path::KeyPath;
-use super::report::Report;
-use super::tree::{Entry, Node, Table, Value};
+use crate::path::KeyPath;
+use crate::report::Report;
+use crate::tree::{Entry, Node, Table, Value};
 
 /// Decodes `node`, which stands at `path`, without the keys in `read_already`. None when
 /// anything is wrong; all of it is then in the report.
-pub(super) fn decode<'n, T: Deserialize<'n>>(
+pub fn decode<'n, T: Deserialize<'n>>(
     node: &'n Node,
     path: &KeyPath,
     read_already: &[&str],

@@ -6,7 +6,7 @@
 const ALIKE: f64 = 0.8;
 
 /// The known word that `word` was probably meant to be.
-pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let word = word.to_lowercase();
     known
         .into_iter()
@@ -22,7 +22,8 @@ pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) 
 }
 
 /// What to do instead of writing `word`: the nearest known word, else all of them.
-pub(super) fn instead(word: &str, known: &[&str]) -> String {
+#[must_use]
+pub fn instead(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(nearest) => format!("did you mean {nearest}?"),
         None if known.is_empty() => "remove it".to_owned(),

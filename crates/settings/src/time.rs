@@ -1,7 +1,6 @@
 //! A bound in time as people give one: an instant, or how long before now.
 //!
-//! An instant is RFC 3339, or what the service writes, which has no zone and may have a
-//! space for the `T`. A duration is ISO 8601 (`PT10M`) or as in Vector's configuration
+//! An instant is RFC 3339; it may lack the zone, and have a space for the `T`. A duration is ISO 8601 (`PT10M`) or as in Vector's configuration
 //! (`10m`, `1h30m`, `2d`). Years and months are refused, because how long one is depends on
 //! when.
 
@@ -12,17 +11,19 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeD
 use ixdtf::parsers::IsoDurationParser;
 use ixdtf::records::{DurationParseRecord, Fraction, Sign, TimeDurationRecord};
 
-use super::values::{InvalidValue, deserialize_from_text};
 use watchbell_detection::Timestamp;
 
-/// The longest way back, in days: longer than any service keeps a detection, and far
+use crate::deserialize_from_text;
+use crate::values::InvalidValue;
+
+/// The longest way back, in days: longer than any service keeps a record, and far
 /// from where instants end.
 const MAX_DAYS: i64 = 36_525;
 
 /// An instant, or a duration before now.
 ///
 /// ```
-/// use watchbell::config::TimeBound;
+/// use watchbell_settings::TimeBound;
 /// let now = "2026-03-01T12:00:00Z".parse().unwrap();
 /// let bound: TimeBound = "PT2H".parse().unwrap();
 /// assert_eq!(bound.resolve(now).to_rfc3339(), "2026-03-01T10:00:00+00:00");
@@ -46,20 +47,14 @@ impl TimeBound {
                 .unwrap_or(DateTime::UNIX_EPOCH),
         }
     }
-
-    /// Two hours back: what the service answers for when asked for nothing else.
-    #[must_use]
-    pub(super) fn two_hours_back() -> Self {
-        Self::Back(TimeDelta::hours(2))
-    }
 }
 
 deserialize_from_text!(TimeBound);
 
-/// A duration back from the service's own now, as its parameter `ago` has it.
+/// A duration back from now, printed as ISO 8601 in capitals, which every service reads.
 ///
 /// ```
-/// use watchbell::config::Ago;
+/// use watchbell_settings::Ago;
 /// let ago: Ago = "90m".parse().unwrap();
 /// assert_eq!(ago.to_string(), "PT1H30M");
 /// assert!("P15M".parse::<Ago>().is_err(), "fifteen months");
@@ -81,7 +76,7 @@ impl FromStr for Ago {
 }
 
 impl fmt::Display for Ago {
-    /// ISO 8601 in capitals, which is all that the service documents.
+    /// ISO 8601 in capitals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, seconds) = (self.0.num_days(), self.0.num_seconds());
         let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

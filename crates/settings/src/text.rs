@@ -18,7 +18,7 @@ const MAX_CHARS: usize = 600;
 /// 600 characters.
 ///
 /// ```
-/// use watchbell_egress::printable;
+/// use watchbell_settings::printable;
 /// assert_eq!(printable("a\nb\u{202e}c ü"), "a\\nb\\u{202e}c ü");
 /// ```
 #[must_use]

@@ -5,9 +5,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Lines, MAX_DEPTH, too_deep};
-use crate::config::at::At;
-use crate::config::error::Problem;
-use crate::config::tree::{Node, Table, Value};
+use crate::at::At;
+use crate::error::Problem;
+use crate::tree::{Node, Table, Value};
 
 pub(super) fn parse(text: &str, at: &At) -> Result<Table, Problem> {
     let lines = Lines::new(text, at);

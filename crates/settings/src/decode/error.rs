@@ -6,14 +6,14 @@ use std::fmt;
 
 use serde::de::{self, Unexpected};
 
-use crate::config::at::At;
-use crate::config::error::Problem;
-use crate::config::path::KeyPath;
-use crate::config::suggest::{instead, nearest};
+use crate::at::At;
+use crate::error::Problem;
+use crate::path::KeyPath;
+use crate::suggest::{instead, nearest};
 
 /// A problem on its way out of the tree, gathering its path.
 #[derive(Debug)]
-pub(in crate::config) struct DecodeError {
+pub(crate) struct DecodeError {
     at: Option<At>,
     /// From the inside outwards.
     path: Vec<Segment>,
@@ -54,7 +54,7 @@ impl DecodeError {
 
     /// The problem with the path of the node that was decoded, and its place where
     /// nothing nearer is known.
-    pub(in crate::config) fn into_problem(self, base: &KeyPath, at: &At) -> Problem {
+    pub(crate) fn into_problem(self, base: &KeyPath, at: &At) -> Problem {
         let key = self.path_below(base).to_string();
         Problem::new(self.at.unwrap_or_else(|| at.clone()), key, self.message)
     }

@@ -5,7 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(text: &str, format: Format) -> Result<Table, String> {
-    text_of(text, format, &At::file(Path::new("f"))).map_err(|error| error.to_string())
+    let parser = Parser {
+        read_file: |_, _| Err(io::ErrorKind::Unsupported.into()),
+        verbatim_tables: &["options"],
+    };
+    let parsed = parser.parse(text, format, &At::file(Path::new("f")));
+    parsed.map_err(|error| error.to_string())
 }
 
 fn place(table: &Table, path: &[&str]) -> (u32, u32) {

@@ -1,7 +1,7 @@
 //! From a file's text to a [`Table`], for each of the three formats.
 //!
 //! Each front end is a thin layer over the format's own parser and adds nothing but
-//! positions and bounds. Keys with dots (`egress.allow_addresses`) are tables inside
+//! positions and bounds. Keys with dots (`server.port`) are tables inside
 //! tables in TOML by its own rules; here the same is made true for YAML and JSON, so
 //! that an example can be copied from one format to another.
 //!
@@ -12,24 +12,21 @@ mod json;
 mod toml;
 mod yaml;
 
+use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::at::At;
-use super::error::{ConfigError, Problem, Problems};
-use super::tree::{Node, Table, Value};
-use crate::files;
+use crate::at::At;
+use crate::error::{ConfigError, Problem};
+use crate::tree::{Node, Table, Value};
 
-/// The largest file that is read: room for 10,000 tenants of 1,600 bytes each.
+/// The largest file that is read: room for 10,000 tables of 1,600 bytes each.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Tables and arrays inside each other. The configuration needs five; the TOML parser
+/// Tables and arrays inside each other. Configurations need some five; the TOML parser
 /// stops at 80 by itself.
-pub(super) const MAX_DEPTH: usize = 64;
-
-/// Keys below this are a plugin's own; a dot in them means what the plugin says.
-const OPTIONS: &str = "options";
+pub const MAX_DEPTH: usize = 64;
 
 /// How a file's text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,45 +54,70 @@ impl Format {
     }
 }
 
-/// Reads a file in the format that its name says.
-pub(super) fn file(path: &Path) -> Result<Table, ConfigError> {
-    let format = Format::of(path).ok_or_else(|| ConfigError::Format {
-        path: path.to_owned(),
-        reason: "the format is not known; name it .toml, .yaml, .yml or .json".to_owned(),
-    })?;
-    text_of(&text(path)?, format, &At::file(path))
+/// Reads the first bytes of a file, at most so many.
+pub type ReadFile = fn(&Path, u64) -> io::Result<Zeroizing<Vec<u8>>>;
+
+/// Reads files and texts into a [`Table`], by what a program says of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Parser {
+    /// How a file is read. The program says it, since a file of a mount may hang whoever
+    /// reads it plainly.
+    pub read_file: ReadFile,
+    /// Tables in which a dot in a key means what the key's owner says, and no nesting.
+    pub verbatim_tables: &'static [&'static str],
 }
 
-/// Reads a file's text.
-pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let refuse = |reason: &str| ConfigError::Format {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let read = files::read(path, MAX_FILE_BYTES + 1);
-    let bytes = read.map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
-        return Err(refuse("is larger than 16 MiB"));
+impl Parser {
+    /// Reads a file in the format that its name says.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not of its format.
+    pub fn file(&self, path: &Path) -> Result<Table, ConfigError> {
+        let format = Format::of(path).ok_or_else(|| ConfigError::Format {
+            path: path.to_owned(),
+            reason: "the format is not known; name it .toml, .yaml, .yml or .json".to_owned(),
+        })?;
+        self.parse(&self.text(path)?, format, &At::file(path))
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let offset = error.valid_up_to();
-        refuse(&format!("is not UTF-8 text, at byte {offset}"))
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
 
-/// Reads text in a format; `at` names where it comes from.
-pub(super) fn text_of(text: &str, format: Format, at: &At) -> Result<Table, ConfigError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = match format {
-        Format::Toml => toml::parse(text, at),
-        Format::Yaml => yaml::parse(text, at).and_then(nest_dotted),
-        Format::Json => json::parse(text, at).and_then(nest_dotted),
-    };
-    parsed.map_err(|problem| ConfigError::Invalid(Problems(vec![problem])))
+    /// Reads a file's text, whatever its format.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than 16 MiB or is not UTF-8.
+    pub fn text(&self, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+        let refuse = |reason: &str| ConfigError::Format {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let read = (self.read_file)(path, MAX_FILE_BYTES + 1);
+        let bytes = read.map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
+            return Err(refuse("is larger than 16 MiB"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let offset = error.valid_up_to();
+            refuse(&format!("is not UTF-8 text, at byte {offset}"))
+        })?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    /// Reads text in a format; `at` names where it comes from.
+    ///
+    /// # Errors
+    /// When it is not of that format.
+    pub fn parse(&self, text: &str, format: Format, at: &At) -> Result<Table, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let nest = |table| nest_dotted(table, self.verbatim_tables);
+        let parsed = match format {
+            Format::Toml => toml::parse(text, at),
+            Format::Yaml => yaml::parse(text, at).and_then(nest),
+            Format::Json => json::parse(text, at).and_then(nest),
+        };
+        parsed.map_err(|problem| ConfigError::invalid(vec![problem]))
+    }
 }
 
 /// The root as a table.
@@ -124,15 +146,15 @@ fn too_deep(at: At) -> Problem {
     Problem::new(at, "", message)
 }
 
-/// Turns `a.b: 1` into `a: {b: 1}`, everywhere but in a plugin's options.
-fn nest_dotted(table: Table) -> Result<Table, Problem> {
+/// Turns `a.b: 1` into `a: {b: 1}`, everywhere but in tables that are verbatim.
+fn nest_dotted(table: Table, verbatim: &[&str]) -> Result<Table, Problem> {
     let mut nested = Table::default();
     for (key, mut entry) in table.into_entries() {
         if let Value::Table(below) = entry.node.value {
-            let below = if key == OPTIONS {
+            let below = if verbatim.contains(&key.as_str()) {
                 below
             } else {
-                nest_dotted(below)?
+                nest_dotted(below, verbatim)?
             };
             entry.node.value = Value::Table(below);
         }

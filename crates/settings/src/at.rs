@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::telemetry::printable;
+use crate::text::printable;
 
-/// What is named where a flag is missing.
-pub(super) const COMMAND_LINE: &str = "command line";
+/// The name of the place of what a flag should have said and none did.
+pub const COMMAND_LINE: &str = "command line";
 
 /// Where something stands: a line of a file, or a flag of the command line.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +55,7 @@ impl At {
     }
 
     /// Another place in the same file.
-    pub(super) fn line_column(&self, line: usize, column: usize) -> Self {
+    pub fn line_column(&self, line: usize, column: usize) -> Self {
         Self {
             origin: Arc::clone(&self.origin),
             line: u32::try_from(line).unwrap_or(u32::MAX),
@@ -71,15 +71,15 @@ impl At {
 
     /// The file's folder, to which paths in it are relative; none of a flag, whose paths
     /// are relative to the working directory.
-    pub(super) fn folder(&self) -> Option<&Path> {
+    pub(crate) fn folder(&self) -> Option<&Path> {
         self.origin.folder.as_deref()
     }
 
-    /// Whether it is a flag or a variable of the program's own, which says all that the key
-    /// of a setting would.
-    pub(super) fn is_own_name(&self) -> bool {
-        self.line == 0
-            && (self.origin.name.starts_with("--") || self.origin.name.starts_with("WATCHBELL_"))
+    /// Whether it is a flag (`--region`) or an environment variable (`APP_REGION`) that
+    /// stands for one setting, and so says all that the setting's key would.
+    pub(crate) fn is_own_name(&self) -> bool {
+        let name = &self.origin.name;
+        self.line == 0 && (name.starts_with("--") || is_variable(name))
     }
 
     /// Whether it is the command line, or a flag or variable on it.
@@ -101,6 +101,12 @@ impl At {
     }
 }
 
+/// Whether a name is spelt as environment variables are: `APP_REGION`.
+fn is_variable(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(is_allowed)
+}
+
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.origin.name))?;
@@ -114,5 +120,23 @@ impl fmt::Display for At {
 impl fmt::Debug for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_and_a_variable_are_names_of_their_own_and_a_file_or_a_place_is_none() {
+        for name in ["--region", "APP_REGION", "APP_2"] {
+            assert!(At::flag(name).is_own_name(), "{name}");
+            assert!(At::flag(name).is_command_line(), "{name}");
+        }
+        for name in [COMMAND_LINE, "environment", "test", "App", "_A", ""] {
+            assert!(!At::flag(name).is_own_name(), "{name}");
+        }
+        assert!(At::flag(COMMAND_LINE).is_command_line());
+        assert!(!At::file(Path::new("APP_REGION")).is_own_name());
     }
 }

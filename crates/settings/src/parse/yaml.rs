@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::{MAX_DEPTH, duplicate, root, too_deep};
-use crate::config::at::At;
-use crate::config::error::Problem;
-use crate::config::tree::{Node, Table, Value};
+use crate::at::At;
+use crate::error::Problem;
+use crate::tree::{Node, Table, Value};
 
 /// Nodes that aliases may copy in one file. A few nested aliases can otherwise ask for
 /// more nodes than there is memory.

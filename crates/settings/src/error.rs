@@ -8,10 +8,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::at::At;
-use crate::telemetry::escaped;
+use crate::at::At;
+use crate::text::escaped;
 
-/// Problems that are printed: with many tenants there may be thousands.
+/// Problems that are printed: a generated file may have thousands.
 const SHOWN: usize = 50;
 
 /// Why a configuration was not loaded.
@@ -40,6 +40,12 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// These problems as one error, in the order of the file, each once.
+    #[must_use]
+    pub fn invalid(problems: Vec<Problem>) -> Self {
+        Self::Invalid(Problems(in_order(problems)))
+    }
+
     /// The problems one by one; empty when the file could not be read at all.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -52,7 +58,24 @@ impl ConfigError {
 
 /// Everything wrong with a configuration, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub(super) Vec<Problem>);
+pub struct Problems(Vec<Problem>);
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Sorted by place, each once.
+pub(crate) fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|one, other| one.at.cmp(&other.at));
+    // A table that is read several times has the same problem each time.
+    problems.dedup();
+    problems
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,14 +99,16 @@ impl fmt::Display for Problems {
 pub struct Problem {
     /// Where it stands.
     pub at: At,
-    /// The key, e.g. `sources.contoso.region`; empty when a file as a whole is meant.
+    /// The key, e.g. `server.port`; empty when a file as a whole is meant.
     pub key: String,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
 impl Problem {
-    pub(super) fn new(at: At, key: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A problem with the setting `key`, which stands at `at`.
+    #[must_use]
+    pub fn new(at: At, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             at,
             key: key.into(),

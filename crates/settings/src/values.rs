@@ -13,32 +13,33 @@ use ipnet::IpNet;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use url::{Host, Url};
 
-use crate::Secret;
-
 /// A value that cannot be used, in words that say what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidValue(pub(super) String);
+pub struct InvalidValue(String);
 
 impl InvalidValue {
-    pub(super) fn new(message: &str) -> Self {
-        Self(message.to_owned())
+    /// An error that reads after the key of the setting: `must be https; …`.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
     }
 }
 
-/// Lets serde read a type through its `FromStr`.
+/// Lets serde read types through their `FromStr`. The crate that uses it needs `serde`.
+#[macro_export]
 macro_rules! deserialize_from_text {
     ($($type:ty),*) => {$(
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str($crate::config::values::FromText::new())
+                $crate::from_text(deserializer)
             }
         }
     )*};
 }
-pub(super) use deserialize_from_text;
 
-/// Lets a type that holds checked text show it.
+/// Lets a type that holds checked text show it: a newtype of a [`String`].
+#[macro_export]
 macro_rules! as_text {
     ($($type:ty),*) => {$(
         impl $type {
@@ -62,19 +63,23 @@ macro_rules! as_text {
         }
     )*};
 }
-pub(super) use as_text;
 
 deserialize_from_text!(BaseUrl, AddressRange, Listen);
 as_text!(BaseUrl);
 
-/// Reads a string and parses it.
-pub(super) struct FromText<T>(PhantomData<T>);
-
-impl<T> FromText<T> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
-    }
+/// Reads a string and parses it, for serde's `deserialize_with`.
+///
+/// # Errors
+/// When it is no string, or `T` refuses it.
+pub fn from_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_str(FromText(PhantomData))
 }
+
+struct FromText<T>(PhantomData<T>);
 
 impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for FromText<T> {
     type Value = T;
@@ -127,7 +132,7 @@ impl FromStr for BaseUrl {
 
 /// A range of addresses, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AddressRange(pub(super) IpNet);
+pub struct AddressRange(pub IpNet);
 
 impl FromStr for AddressRange {
     type Err = InvalidValue;
@@ -144,7 +149,7 @@ impl FromStr for AddressRange {
 
 /// Where to listen: an address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listen(pub(super) SocketAddr);
+pub struct Listen(pub SocketAddr);
 
 impl FromStr for Listen {
     type Err = InvalidValue;
@@ -216,7 +221,7 @@ impl<'de> Deserialize<'de> for ByteSize {
 
 /// A span of time in seconds, whole or not, above 0 and at most an hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Seconds(pub(super) Duration);
+pub struct Seconds(pub Duration);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -226,21 +231,6 @@ impl<'de> Deserialize<'de> for Seconds {
             .filter(|time| !time.is_zero() && *time <= Duration::from_hours(1))
             .map(Self)
             .ok_or_else(|| de::Error::custom("must be above 0 and at most 3600 seconds"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let secret = Self::new(String::deserialize(deserializer)?);
-        if secret.expose().is_empty() {
-            return Err(de::Error::custom("is empty; set it"));
-        }
-        if secret.expose().contains(char::is_control) {
-            return Err(de::Error::custom(
-                "holds a line end or a control character; remove it",
-            ));
-        }
-        Ok(secret)
     }
 }
 

@@ -11,9 +11,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Lines, MAX_DEPTH, duplicate, root, too_deep};
-use crate::config::at::At;
-use crate::config::error::Problem;
-use crate::config::tree::{Node, Table, Value};
+use crate::at::At;
+use crate::error::Problem;
+use crate::tree::{Node, Table, Value};
 
 pub(super) fn parse(text: &str, at: &At) -> Result<Table, Problem> {
     let reader = Reader {
