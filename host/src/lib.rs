@@ -19,5 +19,5 @@ pub mod topology;
 
 pub use secret::{
     Consent, Credential, MAX_SECRET_BYTES, SealError, Secret, SecretError, SecretFileError,
-    SecretRef, SecretSettings, Secrets,
+    SecretLocation, SecretRef, SecretSettings, Secrets,
 };

@@ -113,6 +113,7 @@ async fn a_certificate_that_nobody_vouches_for_is_unreachable_and_one_from_the_c
     std::fs::write(file.path(), identity.cert.pem()).unwrap();
     let tls = Tls {
         ca_file: Some(file.path().to_owned()),
+        ..Tls::default()
     };
     let alerts = poll_in(&config, session(&[host(&config.endpoint)], &tls))
         .await

@@ -78,7 +78,8 @@ pub struct Splitter {
     patience: usize,
     alerts: Vec<Alert>,
     unreadable: Vec<Range<u64>>,
-    /// How many of the unreadable are objects and JSON, but no detections.
+    /// How many of the unreadable can be no detections: objects without an identity, and
+    /// what is no object.
     strangers: usize,
     /// The list is within a page.
     in_page: bool,
@@ -177,7 +178,7 @@ impl Splitter {
                 );
             }
         }
-        // An error in brackets is still an error.
+        // An error in brackets is still an error, whatever it looks like.
         if self.strangers > 0 && self.alerts.is_empty() && self.strangers == self.unreadable.len() {
             self.is_foreign = true;
             self.lose(0, STRANGER);
@@ -330,6 +331,7 @@ impl Splitter {
                     scan.found.identifies(rest)
                 };
                 let bad = if !scan.is_object {
+                    self.strangers += 1;
                     fault(at, "not an object")
                 } else if !is_detection && is_alone {
                     return self.stranger(at, LONE_STRANGER);

@@ -126,6 +126,10 @@ fn an_array_of_nothing_but_such_objects_is_no_answer_either() {
         "[{}]",
         r#"[{"error":{"code":"x"}}]"#,
         r#"[{"Message":"x"} ,{}]"#,
+        "[{},null]",
+        "[null]",
+        r#"["InternalServerError"]"#,
+        "[500,false,[[]]]",
     ] {
         let fault = malformed(body);
         assert!(fault.is_foreign, "{body}: {fault:?}");
@@ -139,9 +143,9 @@ fn an_array_of_nothing_but_such_objects_is_no_answer_either() {
     ] {
         assert_unreadable(element, 0);
     }
-    // What is no object at all is a record that cannot be read.
-    let fault = malformed("[{},null]");
-    let ranges: [Range<u64>; 2] = [1..3, 4..8];
+    // What may be a detection that was damaged is a record that cannot be read.
+    let fault = malformed("[null,{\"FullId\":\"\u{1}\"}]");
+    let ranges: [Range<u64>; 2] = [1..5, 6..20];
     assert_eq!(
         (fault.is_foreign, fault.unreadable),
         (false, ranges.to_vec())

@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::bounds::{Bounds, after};
+use crate::client_certificate::Identity;
 use crate::connection_quota::ConnectionQuota;
 use crate::denied::Denied;
 use crate::error::{Error, Phase, words};
@@ -61,6 +62,7 @@ pub(crate) struct Connector {
 struct Shared {
     policy: Policy,
     roots: Arc<Roots>,
+    identity: Option<Identity>,
     ways: Arc<Ways>,
     proxies: ProxyWays,
     tls: OnceCell<TlsConnector>,
@@ -77,7 +79,7 @@ pub(crate) struct Ways {
 impl Connector {
     pub(crate) fn new(
         policy: Policy,
-        roots: Arc<Roots>,
+        (roots, identity): (Arc<Roots>, Option<Identity>),
         proxies: &Proxies,
         ways: Arc<Ways>,
     ) -> Self {
@@ -86,6 +88,7 @@ impl Connector {
             shared: Arc::new(Shared {
                 policy,
                 roots,
+                identity,
                 ways,
                 proxies: proxies.ways(),
                 tls,
@@ -171,7 +174,8 @@ impl Shared {
         let io = match target.scheme {
             Scheme::Http => Io::Plain(tcp),
             Scheme::Https => {
-                let connector = self.tls.get_or_try_init(|| self.roots.connector()).await?;
+                let connector = || self.roots.connector(self.identity.as_ref());
+                let connector = self.tls.get_or_try_init(connector).await?;
                 let shake = handshake(connector, &target.host, tcp);
                 let tls = within(Phase::Tls, bounds.tls, shake).await??;
                 Io::Tls(Box::new(tls))

@@ -15,6 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
 
 use crate::client::{Client, IDLE, Pool};
+use crate::client_certificate::{CertificateId, Identity};
 use crate::connect::{Connector, Ways};
 use crate::error::Error;
 use crate::policy::Policy;
@@ -29,10 +30,13 @@ pub struct Egress {
 }
 
 struct Shared {
-    pools: Mutex<HashMap<(Policy, RootsId, Proxies), Entry>>,
+    pools: Mutex<HashMap<PoolKey, Entry>>,
     roots: RootsCache,
     ways: Arc<Ways>,
 }
+
+/// Who may be reached, and as whom.
+type PoolKey = (Policy, RootsId, Option<CertificateId>, Proxies);
 
 struct Entry {
     pool: Arc<Pool>,
@@ -84,9 +88,9 @@ impl Egress {
         self.client_through(policy, tls, &Proxies::default())
     }
 
-    /// The client for that policy, those roots and those proxies. Reads the CA file, if one is named,
-    /// which is the only error: [`Error::Roots`]; a file that has changed since makes
-    /// another client with another pool.
+    /// The client for that policy, those roots and those proxies. Reads the CA file and the
+    /// certificate, where they are named, which is the only error: [`Error::Roots`]; a file
+    /// that has changed since makes another client with another pool.
     ///
     /// The pool outlives the client for as long as an idle connection is kept, so a
     /// caller may keep the client or ask again; both find the connections.
@@ -97,7 +101,9 @@ impl Egress {
         proxies: &Proxies,
     ) -> Result<Client, Error> {
         let (id, roots) = self.shared.roots.get(tls)?;
-        let key = (policy, id, proxies.clone());
+        let identity = tls.certificate.as_ref().map(Identity::read).transpose()?;
+        let certificate = identity.as_ref().map(|identity| identity.id);
+        let key = (policy, id, certificate, proxies.clone());
         let asked_for = Instant::now();
         let mut pools = self
             .shared
@@ -111,8 +117,12 @@ impl Egress {
         pools.retain(|_, entry| {
             Arc::strong_count(&entry.pool) > 1 || entry.asked_for.elapsed() < IDLE
         });
-        let connector =
-            Connector::new(key.0.clone(), roots, proxies, Arc::clone(&self.shared.ways));
+        let connector = Connector::new(
+            key.0.clone(),
+            (roots, identity),
+            proxies,
+            Arc::clone(&self.shared.ways),
+        );
         let pool = Arc::new(Pool::new(connector));
         pools.insert(
             key,

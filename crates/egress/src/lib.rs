@@ -29,6 +29,7 @@
 mod body;
 mod bounds;
 mod client;
+mod client_certificate;
 mod connect;
 mod connection_quota;
 mod denied;
@@ -51,6 +52,7 @@ pub mod address;
 pub use body::Body;
 pub use bounds::{Asked, Bounds, MAX_HEADER_BYTES};
 pub use client::Client;
+pub use client_certificate::ClientCertificate;
 pub use connection_quota::{ConnectionQuota, REQUESTS_AT_ONCE};
 pub use denied::{Denied, RefusedAddress};
 pub use egress::Egress;

@@ -229,9 +229,13 @@ where
 /// enough without its body.
 fn is_plain(head: &http::response::Parts) -> Result<(), Error> {
     let encodings = head.headers.get_all(CONTENT_ENCODING);
+    let is_plain = |coding: &[u8]| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    };
     let other = encodings
         .iter()
-        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        .find(|value| !value.as_bytes().split(|byte| *byte == b',').all(is_plain));
     match other {
         Some(value) if head.status.is_success() => Err(Error::Encoded {
             encoding: printable(&String::from_utf8_lossy(value.as_bytes())),

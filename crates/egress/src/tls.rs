@@ -26,6 +26,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::client_certificate::{ClientCertificate, Identity};
 use crate::error::{Error, TlsFault, find, words};
 use crate::host::Host;
 
@@ -34,6 +35,8 @@ use crate::host::Host;
 pub struct Tls {
     /// A PEM file of further roots, beside the platform's.
     pub ca_file: Option<PathBuf>,
+    /// What is shown where a server asks for a certificate.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// The largest file of roots that is read. The platform's have some 200 KB.
@@ -106,9 +109,9 @@ impl RootsCache {
 
 /// A PEM file's bytes. A named pipe, which waits for its writer, and whatever else is no
 /// regular file is refused without waiting.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let refuse = |words: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, words));
-    let special = "is not a regular file; name a file that holds certificates";
+    let special = "is not a regular file; name a PEM file";
     if !metadata(path)?.is_file() {
         return refuse(special);
     }
@@ -120,7 +123,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut pem = Vec::new();
     file.take(MAX_PEM_BYTES + 1).read_to_end(&mut pem)?;
     if pem.len() as u64 > MAX_PEM_BYTES {
-        return refuse("is larger than 16 MiB, which no file of certificates is");
+        return refuse("is larger than 16 MiB, which no PEM file is");
     }
     Ok(pem)
 }
@@ -177,22 +180,28 @@ impl Roots {
     /// stay within the pool. Only HTTP/1.1 is offered: tenants share a pool, and over
     /// HTTP/2 one that does not read its answer would hold up the others' on the same
     /// connection, and header compression would mix what they send.
-    pub(crate) async fn connector(&self) -> Result<TlsConnector, Error> {
+    pub(crate) async fn connector(
+        &self,
+        identity: Option<&Identity>,
+    ) -> Result<TlsConnector, Error> {
         let verifier = self.verifier().await?;
-        let mut config = ClientConfig::builder_with_provider(provider())
+        let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Roots {
                 message: error.to_string(),
             })?
-            .with_webpki_verifier(verifier)
-            .with_no_client_auth();
+            .with_webpki_verifier(verifier);
+        let mut config = match identity {
+            Some(identity) => config.with_client_cert_resolver(Arc::clone(&identity.resolver)),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 
 /// Ours is named rather than taken from the process's default, which others may set.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

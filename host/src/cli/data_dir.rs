@@ -2,7 +2,7 @@
 //! cannot be opened or had to be made means to whoever starts the program.
 
 use super::settings::config_failure;
-use crate::config::{self, Config, Document, Target};
+use crate::config::{self, Config, Document};
 use crate::exit::{Exit, Failure};
 use crate::mount;
 use crate::secret::Credential;
@@ -59,13 +59,17 @@ pub(super) fn open(config: &Config, folder: &Path) -> Result<Sqlite, Failure> {
 
 /// Files that only an earlier run can have written: of sinks, and refresh tokens.
 fn traces(config: &Config) -> impl Iterator<Item = PathBuf> {
-    let written = config.sinks.values().flat_map(|sink| match &sink.target {
-        Target::Console => Vec::new(),
-        Target::File(settings) if settings.is_partitioned() => config
-            .feeds()
-            .map(|(_, source)| settings.of(&source.tenant).path)
-            .collect(),
-        Target::File(settings) => vec![settings.path.clone()],
+    let written = config.sinks.values().flat_map(|sink| {
+        let target = &sink.target;
+        let files: Vec<PathBuf> = if target.is_partitioned() {
+            let tenants = config.feeds().map(|(_, source)| source.tenant.as_str());
+            tenants
+                .filter_map(|tenant| target.writes(Some(tenant)))
+                .collect()
+        } else {
+            target.writes(None).into_iter().collect()
+        };
+        files
     });
     let sealed = config
         .credentials()

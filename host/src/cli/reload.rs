@@ -89,7 +89,9 @@ impl Reload {
         let prepared = prepared.map_err(|failure| failure.to_string())?;
         let changed = self.replan.put(prepared.plan).await?;
         self.runtime = prepared.runtime;
-        self.runtime.secrets.forget_others(config.credentials());
+        self.runtime
+            .secrets
+            .forget_others(config.secret_locations());
         let changes = Changes::between(&self.loaded, &config, changed);
         self.loaded = config;
         Ok(changes)

@@ -4,7 +4,7 @@ use super::data_dir;
 use super::reload::Reload;
 use super::settings::config_failure;
 use super::signals::{Ends, reloads};
-use crate::config::{self, Config, Target};
+use crate::config::{self, Config};
 use crate::control;
 use crate::delivery::Pipeline;
 use crate::exit::{Exit, Failure};
@@ -244,9 +244,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Failure> {
 /// for again with each batch.
 fn sinks_mounted(config: &Config) -> Result<(), Failure> {
     for (name, sink) in &config.sinks {
-        if let Target::File(settings) = &sink.target
-            && let Some(mount) = &settings.require_mount
-        {
+        if let Some(mount) = sink.target.require_mount() {
             check_mounted(mount)
                 .map_err(|e| Failure::new(Exit::Later, format!("sinks.{name}.{e}")))?;
         }
@@ -323,7 +321,7 @@ async fn files_answer(config: &Config) -> Result<(), Failure> {
 pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Prepared, Failure> {
     let runtime = runtime
         .clone()
-        .with_secrets(config.secrets(&runtime.secrets, config.credentials()))
+        .with_secrets(config.secrets(&runtime.secrets, config.secret_locations()))
         .with_proxies(config.proxies().map_err(config_failure)?);
     files_answer(config).await?;
     let mut sources = Vec::new();
@@ -338,7 +336,7 @@ pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Pre
         })?;
         sources.push((name.clone(), Arc::new(client) as Arc<dyn SourceClient>));
     }
-    let pipeline = Pipeline::load(config, &runtime.engine)
+    let pipeline = Pipeline::load(config, &runtime)
         .await
         .map_err(|e| Failure::new(Exit::Config, e))?;
     Ok(Prepared {

@@ -194,7 +194,7 @@ impl SourceArgs {
         let name = name
             .parse()
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
-        let secrets = around.secrets(&Secrets::default(), [&source.credential]);
+        let secrets = around.secrets(&Secrets::default(), source.credential.locations());
         let proxies = around.proxies().map_err(config_failure)?;
         if query.is_some_and(|query| query.ago.is_some()) {
             given.push(("ago", "--ago"));

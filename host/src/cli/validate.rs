@@ -7,7 +7,7 @@
 
 use super::data_dir::data_dir;
 use super::run::{check_runnable, load, prepare_on};
-use crate::config::{Config, Target};
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::secret::Secrets;
@@ -64,10 +64,10 @@ impl Validate {
     }
 }
 
-/// Sources whose secrets are not there, or that would ask where the policy lets none.
+/// Secrets that are not there, and sources that would ask where the policy lets none.
 async fn sources(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    let secrets = config.secrets(&Secrets::default(), config.credentials());
+    let secrets = config.secrets(&Secrets::default(), config.secret_locations());
     for (name, source) in config.feeds() {
         let whose = || match config.multi_tenant.contains(name) {
             true => format!("sources.{name} (tenant {})", source.tenant),
@@ -80,6 +80,13 @@ async fn sources(config: &Config) -> Vec<String> {
             problems.push(format!("{}: {error}", whose()));
         }
     }
+    for (name, sink) in &config.sinks {
+        for secret in sink.target.secrets() {
+            if let Err(error) = secrets.look_at(secret).await {
+                problems.push(format!("sinks.{name}: {error}"));
+            }
+        }
+    }
     problems
 }
 
@@ -87,14 +94,14 @@ async fn sources(config: &Config) -> Vec<String> {
 fn sinks(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, sink) in &config.sinks {
-        let Target::File(settings) = &sink.target else {
-            continue;
-        };
-        let paths: BTreeSet<PathBuf> = if settings.is_partitioned() {
-            let labels = config.tenants_of(sink);
-            labels.map(|label| settings.of(label).path).collect()
+        let target = &sink.target;
+        let paths: BTreeSet<PathBuf> = if target.is_partitioned() {
+            let tenants = config.tenants_of(sink);
+            tenants
+                .filter_map(|tenant| target.writes(Some(tenant)))
+                .collect()
         } else {
-            BTreeSet::from([settings.path.clone()])
+            target.writes(None).into_iter().collect()
         };
         let told: BTreeSet<String> = paths.iter().filter_map(|path| file_problem(path)).collect();
         problems.extend(

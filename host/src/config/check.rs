@@ -10,7 +10,6 @@ use watchbell_settings::{KeyPath, Report, Table, nearest};
 use super::labels;
 use super::names::{Name, TenantKeys};
 use super::sections::{Config, Kind};
-use super::sink::Target;
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;
@@ -98,8 +97,7 @@ fn without_tenant(config: &Config, report: &mut Report<'_>) {
         return;
     }
     for (name, sink) in &config.sinks {
-        let is_partitioned = matches!(&sink.target, Target::File(file) if file.is_partitioned());
-        if !is_partitioned && labels::is_shared(config, &sink.inputs) {
+        if !sink.target.is_partitioned() && labels::is_shared(config, &sink.inputs) {
             let message = format!(
                 "is empty, and in sink {name} the records of several tenants meet, which nothing else would tell apart; remove it, or put {{{{ tenant }}}} into the path of that sink"
             );
@@ -233,17 +231,16 @@ type Owner<'c> = (&'c Name, Option<&'c str>);
 fn shared_files(config: &Config, report: &mut Report<'_>) {
     let mut files: IndexMap<PathBuf, Owner<'_>> = IndexMap::new();
     for (name, sink) in &config.sinks {
-        let Target::File(settings) = &sink.target else {
-            continue;
-        };
         let at = Kind::Sink.path().key(name.as_str()).key("path");
-        let parts: Vec<Option<&str>> = if settings.is_partitioned() {
+        let parts: Vec<Option<&str>> = if sink.target.is_partitioned() {
             labels::leading_to(config, &sink.inputs).map(Some).collect()
         } else {
             vec![None]
         };
         for tenant in parts {
-            let path = tenant.map_or_else(|| settings.path.clone(), |one| settings.of(one).path);
+            let Some(path) = sink.target.writes(tenant) else {
+                continue;
+            };
             let owner = (name, tenant);
             let other = *files.entry(resolved(&path)).or_insert(owner);
             if other != owner {

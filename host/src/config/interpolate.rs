@@ -7,6 +7,7 @@
 use watchbell_settings::{Env, Interpolation, KeyPath, Node, Problem, Table};
 
 use crate::secret::{SecretRef, is_unresolved};
+use crate::sinks::TYPES;
 
 /// The settings of a source that are secrets.
 pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
@@ -31,7 +32,11 @@ fn interpolation<'e>(env: &'e Env<'e>) -> Interpolation<'e> {
 /// Refuses what nothing will replace: it would be sent as it stands, or end up in a log.
 fn refuse_unresolved(text: &str, path: &KeyPath) -> Result<(), String> {
     let path: Vec<&str> = path.segments().iter().map(String::as_str).collect();
-    let wants_secret = matches!(path.as_slice(), ["sources", _, key] if SECRET_KEYS.contains(key));
+    let wants_secret = match path.as_slice() {
+        ["sources", _, key] => SECRET_KEYS.contains(key),
+        ["sinks", _, setting @ ..] => TYPES.iter().any(|one| one.secrets.contains(&setting)),
+        _ => false,
+    };
     if wants_secret && text.parse::<SecretRef>().is_ok() {
         return Ok(());
     }

@@ -10,7 +10,6 @@ use watchbell_settings::{KeyPath, Report};
 
 use super::names::Name;
 use super::sections::{Config, Kind};
-use super::sink::Target;
 use super::source::Source;
 use super::tenants;
 
@@ -24,10 +23,8 @@ pub(super) fn leading_to<'c>(
 
 /// Refuses a name that means two tenants in one place.
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
-    let (consoles, files): (Vec<_>, Vec<_>) = config
-        .sinks
-        .values()
-        .partition(|sink| sink.target == Target::Console);
+    let (consoles, files): (Vec<_>, Vec<_>) =
+        config.sinks.values().partition(|sink| sink.target.prints());
     // What is printed is one place.
     let printed: Vec<Name> = consoles
         .into_iter()

@@ -50,7 +50,7 @@ pub use limits::CallLimits;
 pub use names::{ClientId, Name, TenantId, TenantKey, TenantKeys};
 pub use options::Options;
 pub use sections::{Config, Loaded};
-pub use sink::{Csv, Encoding, Sink, Target};
+pub use sink::{Csv, Encoding, Sink};
 pub use source::{Credential, Reading, Rescan, Source, Timeouts};
 pub use transform::{Processor, Transform};
 

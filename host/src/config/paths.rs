@@ -7,6 +7,7 @@ use std::path::Path;
 use watchbell_settings::{Node, Table, Value};
 
 use super::sections::Kind;
+use crate::sinks::SinkType;
 
 /// The settings of a source that are paths.
 const OF_SOURCE: &[&[&str]] = &[
@@ -21,8 +22,8 @@ const OF_SOURCE: &[&[&str]] = &[
 /// Those of a transform.
 const OF_TRANSFORM: &[&[&str]] = &[&["component"]];
 
-/// Those of a sink. A codec is one when it names a component's file.
-const OF_SINK: &[&[&str]] = &[&["path"], &["require_mount"], &["encoding", "codec"]];
+/// Those of every sink. A codec is one when it names a component's file.
+const OF_SINK: &[&[&str]] = &[&["encoding", "codec"]];
 
 /// Those of a secret backend.
 const OF_SECRET: &[&[&str]] = &[&["path"]];
@@ -37,7 +38,10 @@ pub(super) fn of_root(root: &mut Table) {
             match kind {
                 Kind::Source => of_source(part),
                 Kind::Transform => of_part(part, OF_TRANSFORM),
-                Kind::Sink => of_part(part, OF_SINK),
+                Kind::Sink => {
+                    of_part(part, OF_SINK);
+                    of_part(part, of_type(part));
+                }
             }
         }
     }
@@ -56,6 +60,16 @@ pub(super) fn of_root(root: &mut Table) {
 /// All paths of a source, or of a tenant's entry.
 pub(super) fn of_source(source: &mut Table) {
     of_part(source, OF_SOURCE);
+}
+
+/// Those of the sinks of one type.
+fn of_type(sink: &Table) -> &'static [&'static [&'static str]] {
+    match sink.get("type").map(|entry| &entry.node.value) {
+        Some(Value::String(name)) => {
+            SinkType::named(name.as_str()).map_or(&[], |sink_type| sink_type.paths)
+        }
+        _ => &[],
+    }
 }
 
 fn of_part(part: &mut Table, paths: &[&[&str]]) {

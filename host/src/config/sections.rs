@@ -20,7 +20,8 @@ use super::secrets;
 use super::sink::{self, Sink};
 use super::source::{self, Source};
 use super::transform::{self, Transform};
-use crate::secret::{self, Credential, Secrets};
+use crate::secret::{self, Credential, SecretLocation, Secrets};
+use crate::sinks::{self, SinkType};
 use serde::Deserialize;
 use watchbell_egress::Proxies;
 use watchbell_settings::{
@@ -77,13 +78,13 @@ impl Config {
         self.proxy.clone().map_or_else(proxy::from_env, Ok)
     }
 
-    /// The backends of secrets, for those who have these credentials; those that were
+    /// The backends of secrets, for those who need these secrets; those that were
     /// there `before` and are the same stay.
     #[must_use]
     pub fn secrets<'c>(
         &self,
         before: &Secrets,
-        named: impl IntoIterator<Item = &'c Credential>,
+        named: impl IntoIterator<Item = &'c SecretLocation>,
     ) -> Secrets {
         let backends = self.secrets.iter();
         let backends = backends.map(|(name, settings)| (name.to_string(), settings.clone()));
@@ -95,6 +96,14 @@ impl Config {
     /// What each tenant has to prove who is asking.
     pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
         self.feeds().map(|(_, source)| &source.credential)
+    }
+
+    /// Where the secrets are that it needs.
+    pub fn secret_locations(&self) -> impl Iterator<Item = &SecretLocation> {
+        let of_sinks = self.sinks.values().flat_map(|sink| sink.target.secrets());
+        self.credentials()
+            .flat_map(Credential::locations)
+            .chain(of_sinks)
     }
 
     /// Every source once for each of its tenants.
@@ -154,13 +163,9 @@ impl Config {
             .feeds()
             .filter_map(|(_, source)| source.ca_file.as_ref());
         let components = of_sources.chain(of_transforms).chain(of_sinks);
-        let mut files: Vec<PathBuf> = self
-            .tenant_files
-            .iter()
-            .chain(components)
-            .chain(roots)
-            .cloned()
-            .collect();
+        let targets = self.sinks.values().flat_map(|sink| sink.target.files());
+        let named = self.tenant_files.iter().chain(components).chain(roots);
+        let mut files: Vec<PathBuf> = named.cloned().chain(targets).collect();
         files.sort();
         files.dedup();
         files
@@ -221,11 +226,11 @@ impl Kind {
     }
 
     /// What may stand in place of `type`.
-    fn types(self) -> &'static [&'static str] {
+    fn types(self) -> Vec<&'static str> {
         match self {
-            Self::Source => source::TYPES,
-            Self::Transform => transform::TYPES,
-            Self::Sink => sink::TYPES,
+            Self::Source => source::TYPES.to_vec(),
+            Self::Transform => transform::TYPES.to_vec(),
+            Self::Sink => sinks::TYPES.iter().map(|one| one.name).collect(),
         }
     }
 }
@@ -449,7 +454,7 @@ fn read_sink(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Sink> {
     let path = part_path(Kind::Sink, name, report);
     let table = part_table(node, &path, report)?;
     let kind = type_of(Kind::Sink, table, &path, report)?;
-    sink::read(node, kind, &path, report)
+    sink::read(node, SinkType::named(kind)?, &path, report)
 }
 
 /// The part's path; reports a name that cannot be one.
@@ -498,7 +503,10 @@ fn type_of<'t>(
     match &entry.node.value {
         Value::String(text) if types.contains(&text.as_str()) => Some(text.as_str()),
         Value::String(text) => {
-            let message = format!("is not a type of {kind}; {}", instead(text.as_str(), types));
+            let message = format!(
+                "is not a type of {kind}; {}",
+                instead(text.as_str(), &types)
+            );
             report.error(&path.key("type"), message);
             None
         }

@@ -1,38 +1,32 @@
 //! A sink: where alerts go, and in which format.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
-use watchbell_settings::{
-    ByteSize, InvalidValue, KeyPath, Node, Report, TimeBound, decode, deserialize_from_text,
-    instead,
-};
+use watchbell_settings::{ByteSize, KeyPath, Node, Report, Table, Value, decode, instead};
 
 use super::limits::{CallLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
-use crate::sinks::{Rotate, Settings};
-
-/// The `type`s of sink there are.
-pub(super) const TYPES: &[&str] = &["console", "file"];
+use crate::sinks::{SinkConfig, SinkType};
 
 /// The codecs that need no file of a component.
 const CODECS: &[&str] = &["json", "csv"];
-
-/// Who may read a new file: its owner and its group, as log shippers need it.
-const DEFAULT_MODE: u32 = 0o640;
 
 /// Compressed; some five million detections.
 const DEFAULT_BUFFER: u64 = 1 << 30;
 
 /// A configured sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Sink {
+    /// What type it is.
+    pub kind: &'static str,
     /// The sources and transforms whose alerts it gets. Not empty.
     pub inputs: Vec<Name>,
-    /// Where they go.
-    pub target: Target,
+    /// Where they go: the settings of its type.
+    pub target: Arc<dyn SinkConfig>,
     /// What they look like there.
     pub encoding: Encoding,
     /// What one call of its encoder may use.
@@ -41,14 +35,15 @@ pub struct Sink {
     pub max_buffer: u64,
 }
 
-/// Where a sink puts events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Target {
-    /// Standard output.
-    Console,
-    /// A file, which is appended to.
-    File(crate::sinks::Settings),
+impl PartialEq for Sink {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.inputs == other.inputs
+            && *self.target == *other.target
+            && self.encoding == other.encoding
+            && self.limits == other.limits
+            && self.max_buffer == other.max_buffer
+    }
 }
 
 /// How a sink writes an alert.
@@ -93,9 +88,10 @@ pub struct Csv {
     pub delimiter: Option<char>,
 }
 
+/// What every sink has, whatever its type.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawConsole {
+struct Common {
     inputs: Vec<Name>,
     #[serde(default)]
     buffer: RawBuffer,
@@ -105,55 +101,14 @@ struct RawConsole {
     limits: RawLimits,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    inputs: Vec<Name>,
-    path: PathBuf,
-    mode: Option<Mode>,
-    #[serde(default)]
-    follow_symlinks: bool,
-    require_mount: Option<PathBuf>,
-    #[serde(default)]
-    rotate: RawRotate,
-    #[serde(default)]
-    buffer: RawBuffer,
-    #[serde(default)]
-    encoding: RawEncoding,
-    #[serde(default)]
-    limits: RawLimits,
-}
+/// Its settings, and the type's name.
+const COMMON: &[&str] = &["type", "inputs", "buffer", "encoding", "limits"];
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawBuffer {
     max_size: Option<ByteSize>,
 }
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawRotate {
-    max_size: Option<ByteSize>,
-    every: Option<TimeBound>,
-    keep: Option<usize>,
-}
-
-/// Permissions, in octal.
-struct Mode(u32);
-
-impl std::str::FromStr for Mode {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        u32::from_str_radix(text, 8)
-            .ok()
-            .filter(|mode| (0o200..=0o777).contains(mode))
-            .map(Self)
-            .ok_or_else(|| InvalidValue::new("is not a file's mode; write one like \"0640\""))
-    }
-}
-
-deserialize_from_text!(Mode);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -171,67 +126,32 @@ struct RawCsv {
     delimiter: Option<char>,
 }
 
-/// Reads the sink of type `kind` that stands at `path`.
+/// Reads the sink of a type that stands at `path`.
 pub(super) fn read(
     node: &Node,
-    kind: &str,
+    kind: &'static SinkType,
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Sink> {
-    let (inputs, target, encoding, limits, buffer) = if kind == "file" {
-        let raw: RawFile = decode(node, path, &["type"], report)?;
-        if raw.path.as_os_str().is_empty() {
-            report.error(&path.key("path"), "is empty; write the file's path");
+    let others: Vec<&str> = match &node.value {
+        Value::Table(table) => {
+            let keys = Table::keys(table);
+            keys.filter(|key| *key == "type" || !COMMON.contains(key))
+                .collect()
         }
-        if let Err(message) = crate::sinks::check_template(&raw.path) {
-            report.error(&path.key("path"), message);
-        }
-        if raw
-            .require_mount
-            .as_ref()
-            .is_some_and(|mount| mount.as_os_str().is_empty())
-        {
-            let message = "is empty; write the folder on which a disk must be mounted";
-            report.error(&path.key("require_mount"), message);
-        }
-        let settings = Settings {
-            path: raw.path,
-            mode: raw.mode.map_or(DEFAULT_MODE, |mode| mode.0),
-            rotate: rotate(&raw.rotate, &path.key("rotate"), report),
-            follow_symlinks: raw.follow_symlinks,
-            require_mount: raw.require_mount,
-        };
-        let target = Target::File(settings);
-        (raw.inputs, target, raw.encoding, raw.limits, raw.buffer)
-    } else {
-        let raw: RawConsole = decode(node, path, &["type"], report)?;
-        let target = Target::Console;
-        (raw.inputs, target, raw.encoding, raw.limits, raw.buffer)
+        _ => Vec::new(),
     };
-    let encoding = encoding_of(encoding, &path.key("encoding"), report)?;
+    let common: Option<Common> = decode(node, path, &others, report);
+    let target = kind.read(node, path, COMMON, report);
+    let (common, target) = common.zip(target)?;
     Some(Sink {
-        inputs,
+        kind: kind.name,
+        inputs: common.inputs,
         target,
-        encoding,
-        limits: limits.of_plugin(&path.key("limits"), report),
-        max_buffer: buffer.max_size.map_or(DEFAULT_BUFFER, |size| size.0),
+        encoding: encoding_of(common.encoding, &path.key("encoding"), report)?,
+        limits: common.limits.of_plugin(&path.key("limits"), report),
+        max_buffer: common.buffer.max_size.map_or(DEFAULT_BUFFER, |size| size.0),
     })
-}
-
-fn rotate(raw: &RawRotate, path: &KeyPath, report: &mut Report<'_>) -> Rotate {
-    let every = raw.every.and_then(|every| match every {
-        TimeBound::Back(time) if time.num_seconds() >= 1 => time.to_std().ok(),
-        _ => {
-            let message = "must be a duration such as PT1H or P1D, at least a second";
-            report.error(&path.key("every"), message);
-            None
-        }
-    });
-    Rotate {
-        max_size: raw.max_size.map(|size| size.0),
-        every,
-        keep: raw.keep,
-    }
 }
 
 fn encoding_of(raw: RawEncoding, path: &KeyPath, report: &mut Report<'_>) -> Option<Encoding> {

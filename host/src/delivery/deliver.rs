@@ -15,6 +15,7 @@ use super::{RouteError, SinkSpec};
 use crate::polling::blocking;
 use crate::telemetry::Incident;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -72,9 +73,11 @@ impl SinkTask {
     pub async fn run(mut self, news: watch::Receiver<u64>, phase: watch::Receiver<Phase>) -> u64 {
         self.failing = Failing::read(&self.ledger, self.spec.name()).await;
         let counting = count_what_waits(Arc::clone(&self.ledger), Arc::clone(&self.spec));
+        let checking = check_health(Arc::clone(&self.spec));
         tokio::select! {
             delivered = self.deliver(news, phase) => delivered,
             never = counting => match never {},
+            never = checking => match never {},
         }
     }
 
@@ -188,6 +191,18 @@ impl SinkTask {
             queue.start(tenant, some_batches(task).instrument(span));
         }
     }
+}
+
+/// Says at the start whether the other side is there. Delivery does not wait for it.
+async fn check_health(spec: Arc<SinkSpec>) -> Infallible {
+    match spec.factory.healthcheck().await {
+        Ok(()) => tracing::debug!(sink = spec.name(), "the health check passed"),
+        Err(error) => tracing::error!(
+            sink = spec.name(),
+            "the health check failed (healthcheck.enabled = false turns it off): {error}"
+        ),
+    }
+    std::future::pending().await
 }
 
 fn sooner(wake: &mut Option<Instant>, at: Instant) {

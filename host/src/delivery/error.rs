@@ -2,7 +2,7 @@
 //! again.
 
 use crate::config::Name;
-use crate::sinks::DeliveryError;
+use crate::sinks::{BuildError, DeliveryError};
 use crate::telemetry::printable;
 use std::error::Error;
 use std::path::PathBuf;
@@ -36,6 +36,9 @@ pub enum LoadFault {
     /// The component cannot be used.
     #[error(transparent)]
     Component(#[from] LoadError),
+    /// A sink cannot be built.
+    #[error(transparent)]
+    Sink(#[from] BuildError),
     /// The component refuses its options.
     #[error("{}", plugin_words(.0))]
     Options(PluginError),

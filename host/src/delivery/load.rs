@@ -8,7 +8,7 @@ use super::process::Step;
 use super::route::Route;
 use super::{Pipeline, SinkSpec};
 use crate::config::{self, Config, Csv, Encoding, Name, TenantKey};
-use crate::sinks;
+use crate::sources::Runtime;
 use crate::stamp::Stamp;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use watchbell_components::{CSV, JQ};
 use watchbell_detection::Detection;
 use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor, read_component};
 
-pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, PipelineError> {
+pub(super) async fn load(config: &Config, around: &Runtime) -> Result<Pipeline, PipelineError> {
+    let engine = &around.engine;
     let mut steps = HashMap::new();
     for (name, transform) in &config.transforms {
         let told = |fault| PipelineError {
@@ -42,23 +43,19 @@ pub(super) async fn load(config: &Config, engine: &Engine) -> Result<Pipeline, P
         let limits = sink.limits.over(Limits::for_plugin());
         let codec = codec(name.as_str(), &sink.encoding, key, limits, engine);
         let codec = codec.await.map_err(told)?;
-        let (kind, is_partitioned, factory) = match &sink.target {
-            config::Target::Console => ("console", false, sinks::console()),
-            config::Target::File(settings) => {
-                let factory = sinks::file(name.as_str(), settings.clone());
-                ("file", settings.is_partitioned(), factory)
-            }
-        };
+        let format = Arc::new(codec.format());
+        let context = around.sink_context(name.as_str(), &format);
+        let factory = sink.target.build(&context);
         specs.push(SinkSpec {
             fingerprint: Fingerprint::of(config, sink),
             identity: Identity::sink(format!("sinks.{name}")),
             name: name.clone(),
             routes: routes(config, &sink.inputs, &steps),
-            format: Arc::new(codec.format()),
+            format,
             codec,
-            kind,
-            is_partitioned,
-            factory,
+            kind: sink.kind,
+            is_partitioned: sink.target.is_partitioned(),
+            factory: factory.map_err(|error| told(error.into()))?,
             max_buffer: sink.max_buffer,
             tenant_key,
         });
@@ -208,8 +205,13 @@ impl Fingerprint {
             }
         }
         let of_steps = transforms.iter().filter_map(|(_, t)| t.processor.file());
-        let files = sink.encoding.file().into_iter().chain(of_steps);
-        let files = files.map(|path| (path.clone(), Stamp::of(path))).collect();
+        let files = sink.encoding.file().into_iter().chain(of_steps).cloned();
+        let files = files.chain(sink.target.files());
+        let stamped = |path: PathBuf| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        };
+        let files = files.map(stamped).collect();
         Self {
             sink: sink.clone(),
             transforms,

@@ -23,6 +23,7 @@ mod tenant_queue;
 
 use crate::config::{Config, Name, TenantKey};
 use crate::sinks::{Format, SinkFactory};
+use crate::sources::Runtime;
 pub use deliver::{LostSinks, Phase, SinkTask};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use tenant::TenantMember;
 pub(crate) use tenant::has_member;
 use watchbell_ledger::Entry;
-use watchbell_sandbox::{Alert, Engine};
+use watchbell_sandbox::Alert;
 
 /// Bytes of JSON in one call of a plugin, roughly: its memory is bounded.
 const CALL_BYTES: usize = 4 << 20;
@@ -67,8 +68,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`PipelineError`], naming the transform or sink.
-    pub async fn load(config: &Config, engine: &Engine) -> Result<Self, PipelineError> {
-        load::load(config, engine).await
+    pub async fn load(config: &Config, around: &Runtime) -> Result<Self, PipelineError> {
+        load::load(config, around).await
     }
 }
 

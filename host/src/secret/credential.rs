@@ -1,6 +1,6 @@
 //! What proves to the login service who is asking.
 
-use super::{Secret, SecretRef};
+use super::SecretLocation;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
@@ -9,11 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Credential {
     /// The application's secret.
-    ClientSecret(Secret),
-    /// A file that holds it and nothing else; read anew whenever it is needed.
-    ClientSecretFile(PathBuf),
-    /// It is in a secret backend, which is asked whenever it is needed.
-    ClientSecretIn(SecretRef),
+    ClientSecret(SecretLocation),
     /// A user's consent, kept as a refresh token.
     RefreshToken(Box<Consent>),
 }
@@ -24,36 +20,28 @@ pub struct Consent {
     /// The sealed file.
     pub file: PathBuf,
     /// Where the key is.
-    pub key: Credential,
+    pub key: SecretLocation,
     /// The application's secret; none for a public client.
-    pub client_secret: Option<Credential>,
+    pub client_secret: Option<SecretLocation>,
     /// Tenant and application, which are sealed with it.
     pub owner: String,
 }
 
 impl Credential {
-    /// The places that it is read from: itself, or a consent's key and secret.
-    pub(crate) fn parts(&self) -> Vec<&Self> {
-        match self {
-            Self::RefreshToken(consent) => {
-                let secret = consent.client_secret.as_ref();
-                std::iter::once(&consent.key).chain(secret).collect()
-            }
-            _ => vec![self],
-        }
+    /// The places that it is read from: a secret's, or those of a consent's key and secret.
+    pub fn locations(&self) -> impl Iterator<Item = &SecretLocation> {
+        let (first, second) = match self {
+            Self::ClientSecret(secret) => (secret, None),
+            Self::RefreshToken(consent) => (&consent.key, consent.client_secret.as_ref()),
+        };
+        std::iter::once(first).chain(second)
     }
 
-    /// What tells one credential from another without being one: where it is, or the
-    /// digest of what it is.
+    /// What tells one credential from another without being one.
     pub(crate) fn mark(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         match self {
-            Self::ClientSecret(secret) => digest.update(secret.expose()),
-            Self::ClientSecretFile(path) => {
-                digest.update(b"file ");
-                digest.update(path.as_os_str().as_encoded_bytes());
-            }
-            Self::ClientSecretIn(reference) => digest.update(reference.to_string()),
+            Self::ClientSecret(secret) => secret.digest_into(&mut digest),
             Self::RefreshToken(consent) => {
                 digest.update(b"consent ");
                 digest.update(consent.file.as_os_str().as_encoded_bytes());

@@ -12,6 +12,7 @@
 mod backend;
 mod credential;
 mod leftover;
+mod location;
 mod program;
 mod redact;
 mod reference;
@@ -21,6 +22,7 @@ mod wiped;
 
 pub use backend::SecretSettings;
 pub use credential::{Consent, Credential};
+pub use location::SecretLocation;
 pub(crate) use redact::Redactor;
 pub use reference::SecretRef;
 pub(crate) use reference::is_unresolved;
@@ -68,8 +70,8 @@ impl Secret {
         &self.0
     }
 
-    /// Reads a file that holds one secret. One line end at its end is not part of it,
-    /// since editors and `echo` add one.
+    /// Reads a file that holds one secret. A byte order mark and one line end at its end are
+    /// not part of it, since editors and `echo` add them.
     ///
     /// # Errors
     /// When the file is no regular file, cannot be read or does not answer in time, is
@@ -96,6 +98,8 @@ impl Secret {
             return Err(fail(format!("is longer than {MAX_SECRET_BYTES} bytes")));
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| fail("is not UTF-8 text".to_owned()))?;
+        // As Windows editors write in front of text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
@@ -169,6 +173,7 @@ mod tests {
     fn one_line_end_is_not_part_of_the_secret_and_spaces_are() {
         assert_eq!(read(b"s3cret\n").unwrap().expose(), "s3cret");
         assert_eq!(read(b"s3cret\r\n").unwrap().expose(), "s3cret");
+        assert_eq!(read(b"\xef\xbb\xbfs3cret").unwrap().expose(), "s3cret");
         assert_eq!(read(b" s3cret ").unwrap().expose(), " s3cret ");
     }
 

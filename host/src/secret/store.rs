@@ -2,8 +2,8 @@
 
 use super::backend::{self, Found, SecretSettings};
 use super::{
-    Consent, Credential, SealError, Secret, SecretFileError, SecretRef, is_unresolved, program,
-    sealed,
+    Consent, Credential, SealError, Secret, SecretFileError, SecretLocation, SecretRef,
+    is_unresolved, program, sealed,
 };
 use crate::files;
 use crate::stamp::Stamp;
@@ -106,7 +106,7 @@ impl Secrets {
     }
 
     /// Takes note of the secrets that a configuration names, beside those that are known.
-    pub fn expect<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) {
+    pub fn expect<'c>(&self, named: impl IntoIterator<Item = &'c SecretLocation>) {
         for reference in references(named) {
             if let Some(backend) = self.backends.get(&reference.backend) {
                 backend.held().named.insert(reference.key.clone());
@@ -115,7 +115,7 @@ impl Secrets {
     }
 
     /// Forgets those that a configuration does not name any more.
-    pub fn forget_others<'c>(&self, named: impl IntoIterator<Item = &'c Credential>) {
+    pub fn forget_others<'c>(&self, named: impl IntoIterator<Item = &'c SecretLocation>) {
         let named: HashSet<&SecretRef> = references(named).collect();
         for (name, backend) in self.backends.iter() {
             let is_named = |key: &String| {
@@ -138,11 +138,25 @@ impl Secrets {
     pub async fn of(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
         match credential {
             Credential::RefreshToken(consent) => {
-                let key = self.read(&consent.key, anew).await?;
+                let key = self.get(&consent.key, anew).await?;
                 sendable(unseal(consent, key).await?)
             }
-            one => self.read(one, anew).await,
+            Credential::ClientSecret(location) => self.get(location, anew).await,
         }
+    }
+
+    /// The secret that is there. `anew`: the one that was fetched before was refused, so a
+    /// program is asked again.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn get(&self, location: &SecretLocation, anew: bool) -> Result<Secret, SecretError> {
+        let secret = match location {
+            SecretLocation::Inline(secret) => secret.clone(),
+            SecretLocation::File(path) => Secret::read_async(path).await?,
+            SecretLocation::Backend(reference) => self.fetch(reference, anew).await?,
+        };
+        sendable(secret)
     }
 
     /// Keeps a refresh token in place of the one that was used.
@@ -150,24 +164,13 @@ impl Secrets {
     /// # Errors
     /// [`SecretError`].
     pub async fn keep(&self, consent: &Consent, token: &Secret) -> Result<(), SecretError> {
-        let key = self.read(&consent.key, false).await?;
+        let key = self.get(&consent.key, false).await?;
         let (consent, token) = (consent.clone(), token.clone());
         // It waits for the disk. What was begun is finished, whoever stops waiting.
         let sealing = tokio::task::spawn_blocking(move || {
             sealed::seal(&consent.file, &key, &consent.owner, &token)
         });
         Ok(sealing.await.map_err(|_| SecretError::Interrupted)??)
-    }
-
-    async fn read(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
-        let secret = match credential {
-            Credential::ClientSecret(secret) => secret.clone(),
-            Credential::ClientSecretFile(path) => Secret::read_async(path).await?,
-            Credential::ClientSecretIn(reference) => self.fetch(reference, anew).await?,
-            // A consent is not read from another.
-            Credential::RefreshToken(_) => return Err(SecretError::Unresolved),
-        };
-        sendable(secret)
     }
 
     async fn fetch(&self, reference: &SecretRef, anew: bool) -> Result<Secret, SecretError> {
@@ -188,7 +191,7 @@ impl Secrets {
             let backend = all.backends.get(name);
             backend.map(|backend| backend.settings.clone())
         };
-        references([credential]).all(|reference| {
+        references(credential.locations()).all(|reference| {
             settings(self, &reference.backend) == settings(other, &reference.backend)
         })
     }
@@ -198,7 +201,7 @@ impl Secrets {
     /// # Errors
     /// [`SecretError::NoBackend`].
     pub fn check(&self, credential: &Credential) -> Result<(), SecretError> {
-        for reference in references([credential]) {
+        for reference in references(credential.locations()) {
             self.backend(reference)?;
         }
         Ok(())
@@ -211,31 +214,32 @@ impl Secrets {
     /// [`SecretError`].
     pub async fn look(&self, credential: &Credential) -> Result<(), SecretError> {
         let mut in_program = false;
-        for part in credential.parts() {
-            let settings = match part {
-                Credential::ClientSecretIn(reference) => &self.backend(reference)?.settings,
-                part => {
-                    self.read(part, false).await?;
-                    continue;
-                }
-            };
-            match (settings, part) {
-                (SecretSettings::Exec { command, .. }, Credential::ClientSecretIn(reference)) => {
-                    in_program = true;
-                    program::find(command)
-                        .await
-                        .map_err(|reason| SecretError::Backend {
-                            reference: reference.clone(),
-                            reason,
-                        })?;
-                }
-                _ => drop(self.read(part, false).await?),
-            }
+        for location in credential.locations() {
+            in_program |= self.look_at(location).await?;
         }
         if matches!(credential, Credential::RefreshToken(_)) && !in_program {
             self.of(credential, false).await?;
         }
         Ok(())
+    }
+
+    /// The same for one secret; whether it is a program's, which was not asked.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn look_at(&self, location: &SecretLocation) -> Result<bool, SecretError> {
+        if let SecretLocation::Backend(reference) = location
+            && let SecretSettings::Exec { command, .. } = &self.backend(reference)?.settings
+        {
+            let found = program::find(command).await;
+            found.map_err(|reason| SecretError::Backend {
+                reference: reference.clone(),
+                reason,
+            })?;
+            return Ok(true);
+        }
+        self.get(location, false).await?;
+        Ok(false)
     }
 
     fn backend(&self, reference: &SecretRef) -> Result<&Arc<Backend>, SecretError> {
@@ -394,13 +398,12 @@ async fn unseal(consent: &Consent, key: Secret) -> Result<Secret, SealError> {
     files::wait_for(&consent.file, open).await.map_err(failed)?
 }
 
-/// Where the secrets of some credentials are, of those that are in a backend.
+/// Those of some secrets that are in a backend.
 fn references<'c>(
-    of: impl IntoIterator<Item = &'c Credential>,
+    of: impl IntoIterator<Item = &'c SecretLocation>,
 ) -> impl Iterator<Item = &'c SecretRef> {
-    let parts = of.into_iter().flat_map(Credential::parts);
-    parts.filter_map(|part| match part {
-        Credential::ClientSecretIn(reference) => Some(reference),
+    of.into_iter().filter_map(|location| match location {
+        SecretLocation::Backend(reference) => Some(reference),
         _ => None,
     })
 }
@@ -414,222 +417,4 @@ fn sendable(secret: Secret) -> Result<Secret, SecretError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-    use std::io::Write;
-    use std::time::Duration;
-
-    fn secrets(settings: SecretSettings, keys: &[&str]) -> (Secrets, Vec<Credential>) {
-        let named: Vec<Credential> = keys
-            .iter()
-            .map(|key| {
-                Credential::ClientSecretIn(SecretRef {
-                    backend: "vault".to_owned(),
-                    key: (*key).to_owned(),
-                })
-            })
-            .collect();
-        let secrets = Secrets::new([("vault".to_owned(), settings)]);
-        secrets.expect(&named);
-        (secrets, named)
-    }
-
-    async fn values(secrets: &Secrets, of: &[Credential]) -> Vec<Result<String, String>> {
-        let mut values = Vec::new();
-        for credential in of {
-            let found = secrets.of(credential, false).await;
-            values.push(
-                found
-                    .map(|s| s.expose().to_owned())
-                    .map_err(|e| e.to_string()),
-            );
-        }
-        values
-    }
-
-    fn exec(script: &str, timeout: Duration) -> SecretSettings {
-        SecretSettings::Exec {
-            command: vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()],
-            environment: BTreeMap::new(),
-            timeout,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_file_is_read_again_when_it_changes() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        write!(file, "{{\"a\": \"one\"}}").unwrap();
-        let settings = SecretSettings::File {
-            path: file.path().to_owned(),
-        };
-        let (secrets, named) = secrets(settings, &["a", "b"]);
-        let found = values(&secrets, &named).await;
-        assert_eq!(found[0], Ok("one".to_owned()));
-        assert!(
-            found[1]
-                .as_ref()
-                .unwrap_err()
-                .contains("SECRET[vault.b]: the file has no")
-        );
-        std::fs::write(file.path(), "{\"a\": \"second\", \"b\": \"${X}\"}").unwrap();
-        let found = values(&secrets, &named).await;
-        assert_eq!(found[0], Ok("second".to_owned()));
-        assert!(found[1].as_ref().unwrap_err().contains("it is not sent"));
-    }
-
-    #[tokio::test]
-    async fn a_folder_has_a_file_for_each() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a"), "one\n").unwrap();
-        let settings = SecretSettings::Directory {
-            path: folder.path().to_owned(),
-        };
-        let (secrets, named) = secrets(settings, &["a", "b"]);
-        let found = values(&secrets, &named).await;
-        assert_eq!(found[0], Ok("one".to_owned()));
-        assert!(found[1].is_err());
-    }
-
-    #[tokio::test]
-    async fn a_program_is_asked_once_for_all_and_again_for_the_one_that_was_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let script = format!(
-            "cat >> {0}; echo >> {0}; n=$(wc -l < {0}); echo '{{\"a\":{{\"value\":\"a'$n'\",\"error\":null}},\"b\":{{\"value\":null,\"error\":\"no\\u001b[31m\"}}}}'",
-            log.display()
-        );
-        let (secrets, named) = secrets(exec(&script, Duration::from_secs(5)), &["a", "b"]);
-        let found = values(&secrets, &named).await;
-        assert_eq!(found[0], Ok("a1".to_owned()));
-        let refused = found[1].as_ref().unwrap_err();
-        assert!(
-            refused.contains("SECRET[vault.b]: no") && !refused.contains('\u{1b}'),
-            "{refused}"
-        );
-        assert_eq!(secrets.of(&named[0], false).await.unwrap().expose(), "a1");
-        assert_eq!(secrets.of(&named[0], true).await.unwrap().expose(), "a3");
-        let asked = std::fs::read_to_string(&log).unwrap();
-        let lines: Vec<&str> = asked.lines().collect();
-        assert_eq!(lines[0], r#"{"version":"1.0","secrets":["a","b"]}"#);
-        assert_eq!(lines[2], r#"{"version":"1.0","secrets":["a"]}"#);
-    }
-
-    #[tokio::test]
-    async fn a_program_that_hangs_fails_or_babbles_is_told_and_never_repeats_its_words() {
-        for (script, words) in [
-            ("sleep 60", "took longer than 0.2 s"),
-            ("echo marked; exit 3", "ended with exit status: 3"),
-            ("echo marked", "did not answer as"),
-            ("echo '{}'", "did not name it"),
-        ] {
-            let (secrets, named) = secrets(exec(script, Duration::from_millis(200)), &["a"]);
-            let found = values(&secrets, &named).await;
-            let error = found[0].as_ref().unwrap_err();
-            assert!(
-                error.contains(words) && !error.contains("marked"),
-                "{error}"
-            );
-        }
-        let (secrets, _) = secrets(SecretSettings::Env, &[]);
-        let stray = Credential::ClientSecretIn("SECRET[other.a]".parse().unwrap());
-        let error = secrets.of(&stray, false).await.unwrap_err().to_string();
-        assert!(error.contains("add [secret.other]"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_refused_secret_holds_up_nobody_whose_secret_is_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let slow = folder.path().join("slow");
-        let script = format!(
-            "test -e {0} && sleep 60; echo '{{\"a\":{{\"value\":\"one\"}},\"b\":{{\"value\":\"two\"}}}}'",
-            slow.display()
-        );
-        let (secrets, named) = secrets(exec(&script, Duration::from_secs(20)), &["a", "b"]);
-        values(&secrets, &named).await;
-        std::fs::write(&slow, "").unwrap();
-        let refused = secrets.of(&named[0], true);
-        let other = async {
-            // By now the program is being asked.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            secrets.of(&named[1], false).await.unwrap()
-        };
-        tokio::select! {
-            other = other => assert_eq!(other.expose(), "two"),
-            _ = refused => panic!("the known one waits for the program"),
-        }
-    }
-
-    #[tokio::test]
-    async fn those_who_wait_for_a_program_share_its_answer_and_its_failure() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        for answer in ["'{\"a\":{\"value\":\"one\"}}'", "no; exit 1"] {
-            std::fs::write(&log, "").unwrap();
-            let script = format!(
-                "cat > /dev/null; echo x >> {}; sleep 0.3; echo {answer}",
-                log.display()
-            );
-            let (secrets, named) = secrets(exec(&script, Duration::from_secs(20)), &["a"]);
-            let ask = || secrets.of(&named[0], true);
-            let (one, other, third) = tokio::join!(ask(), ask(), ask());
-            assert!(one.is_ok() == other.is_ok() && other.is_ok() == third.is_ok());
-            let asked = std::fs::read_to_string(&log).unwrap();
-            assert_eq!(asked.lines().count(), 1, "{answer}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_backend_that_stays_keeps_what_it_fetched_and_forgets_what_nobody_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let script = format!(
-            "cat > /dev/null; echo x >> {0}/log; echo '{{\"a\":{{\"value\":\"one\"}},\"b\":{{\"value\":\"two\"}}}}'",
-            folder.path().display()
-        );
-        let settings = exec(&script, Duration::from_secs(20));
-        let (old, named) = secrets(settings.clone(), &["a", "b"]);
-        values(&old, &named).await;
-        let both = [
-            ("vault".to_owned(), settings),
-            ("other".to_owned(), SecretSettings::Env),
-        ];
-        let new = old.changed_to(both.clone());
-        assert!(Arc::ptr_eq(&old.backends["vault"], &new.backends["vault"]));
-        assert!(new.are_as(&old, &named[0]));
-        values(&new, &named).await;
-        new.forget_others(&named[..1]);
-        assert_eq!(old.backends["vault"].held().values.len(), 1);
-        assert_eq!(old.backends["vault"].held().named.len(), 1);
-        let asked = std::fs::read_to_string(folder.path().join("log")).unwrap();
-        assert_eq!(asked.lines().count(), 1);
-        let changed = new.changed_to([("vault".to_owned(), SecretSettings::Env)]);
-        assert!(!changed.are_as(&new, &named[0]));
-    }
-
-    #[tokio::test]
-    async fn nothing_that_looks_unresolved_is_handed_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = SecretSettings::Directory {
-            path: folder.path().to_owned(),
-        };
-        let (secrets, named) = secrets(settings, &["a"]);
-        let file = folder.path().join("a");
-        for text in [
-            "SECRET[vault.team/contoso]",
-            "SECRET[vault]",
-            "SECRET[vault.a ",
-            "x${A}",
-            "${A",
-        ] {
-            std::fs::write(&file, text).unwrap();
-            for credential in [
-                named[0].clone(),
-                Credential::ClientSecretFile(file.clone()),
-                Credential::ClientSecret(Secret::new(text.to_owned())),
-            ] {
-                let found = secrets.of(&credential, false).await;
-                assert!(matches!(found, Err(SecretError::Unresolved)), "{text}");
-            }
-        }
-    }
-}
+mod tests;

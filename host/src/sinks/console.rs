@@ -1,8 +1,12 @@
 //! Standard output.
 
-use super::{Acknowledged, Batch, Checkpoint, DeliveryError, Sink, SinkFactory};
+use super::{
+    Acknowledged, Batch, BuildError, Checkpoint, DeliveryError, Sink, SinkConfig, SinkContext,
+    SinkFactory, SinkSettings,
+};
 use async_trait::async_trait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Deserialize;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +22,28 @@ enum ConsoleError {
     Closed,
 }
 
+/// Events on standard output. At least once: a batch may be printed again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {}
+
+impl SinkSettings for Settings {
+    const TYPE: &'static str = "console";
+}
+
+impl SinkConfig for Settings {
+    fn prints(&self) -> bool {
+        true
+    }
+
+    fn build(&self, _: &SinkContext<'_>) -> Result<Arc<dyn SinkFactory>, BuildError> {
+        Ok(Arc::new(Factory))
+    }
+}
+
 /// Opens standard output.
 #[derive(Debug)]
-pub(super) struct Factory;
+struct Factory;
 
 impl SinkFactory for Factory {
     fn open(&self, _: Option<&str>, _: Option<&[u8]>) -> Box<dyn Sink> {

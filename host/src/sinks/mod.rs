@@ -1,16 +1,19 @@
 //! Where encoded alerts go. A sink gets events and says when it has them; it does not know
 //! what led to it.
 //!
-//! Each type of sink is a file or a folder here.
+//! Each type of sink is a file or a folder here, and a line in [`config`].
 
+mod config;
 mod console;
 mod event;
 mod file;
 
 use async_trait::async_trait;
+pub use config::{BuildError, SinkConfig, SinkContext};
+pub(crate) use config::{SinkSettings, SinkType, TYPES};
 pub use event::{Batch, Event, Format, Origin};
+pub use file::Place;
 pub(crate) use file::moved_from;
-pub use file::{Place, Rotate, Settings, check_template};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -101,6 +104,7 @@ impl DeliveryError {
 }
 
 /// What opens a sink, for each of its partitions.
+#[async_trait]
 pub trait SinkFactory: Send + Sync {
     /// Goes on with where `state` says that the last delivery ended. State that another
     /// version wrote is none. `partition` is the tenant, of a sink that has a place for each.
@@ -109,6 +113,14 @@ pub trait SinkFactory: Send + Sync {
     /// How much is delivered at a time; none where all that waits is, up to a usual size.
     fn batch_limits(&self) -> Option<BatchLimits> {
         None
+    }
+
+    /// Whether the other side is there and lets us in.
+    ///
+    /// # Errors
+    /// [`DeliveryError`].
+    async fn healthcheck(&self) -> Result<(), DeliveryError> {
+        Ok(())
     }
 }
 
@@ -121,16 +133,4 @@ pub struct BatchLimits {
     pub max_bytes: usize,
     /// How long the first event waits for others.
     pub max_age: Duration,
-}
-
-/// Standard output. At least once: a batch may be printed again after a failure.
-#[must_use]
-pub fn console() -> Arc<dyn SinkFactory> {
-    Arc::new(console::Factory)
-}
-
-/// Files, of the sink called `name`. Exactly once.
-#[must_use]
-pub fn file(name: &str, settings: Settings) -> Arc<dyn SinkFactory> {
-    Arc::new(file::Factory::new(name, settings))
 }

@@ -4,6 +4,7 @@ use super::defender::Tokens;
 use crate::config::{self, ClientId, TenantId, TenantKey};
 use crate::exit::{Exit, Failure};
 use crate::secret::Secrets;
+use crate::sinks::{Format, SinkContext};
 use crate::stamp::Stamp;
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
@@ -182,6 +183,17 @@ impl Runtime {
     pub fn with_tenant_key(mut self, key: TenantKey) -> Self {
         self.tenant_key = Some(key);
         self
+    }
+
+    /// What a sink is built with.
+    pub(crate) fn sink_context<'r>(&'r self, name: &'r str, format: &'r Format) -> SinkContext<'r> {
+        SinkContext {
+            name,
+            format,
+            egress: &self.egress,
+            proxies: &self.proxies,
+            secrets: &self.secrets,
+        }
     }
 
     /// The bucket of an application in a tenant, which all sources share that ask as it and

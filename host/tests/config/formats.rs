@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watchbell::config::{Api, Config, Credential, Document, Encoding, Processor, Target, load};
+use watchbell::SecretLocation;
+use watchbell::config::{Api, Config, Credential, Document, Encoding, Processor, load};
 use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
@@ -174,7 +175,7 @@ path = "/var/log/watchbell/alerts.ndjson"
     assert_eq!(source.scrape_interval, Duration::from_secs(60));
     assert_eq!(source.max_response_bytes, 64 << 20);
     assert_eq!(source.machine_groups, ["UKMachines", "FranceMachines"]);
-    let Credential::ClientSecret(secret) = &source.credential else {
+    let Credential::ClientSecret(SecretLocation::Inline(secret)) = &source.credential else {
         panic!()
     };
     assert_eq!(secret.expose(), "fallback");
@@ -190,9 +191,7 @@ path = "/var/log/watchbell/alerts.ndjson"
     );
 
     let sink = config.sinks.get("siem").unwrap();
-    assert!(
-        matches!(&sink.target, Target::File(settings) if settings.path.ends_with("alerts.ndjson"))
-    );
+    assert!(sink.target.writes(None).unwrap().ends_with("alerts.ndjson"));
     assert_eq!(sink.encoding, Encoding::Json);
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use watchbell::config::{Config, Credential, Document, Target, load, process_env};
+use watchbell::SecretLocation;
+use watchbell::config::{Config, Credential, Document, load, process_env};
 
 const ID: &str = "11111111-2222-3333-4444-55555555555a";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
@@ -374,13 +375,10 @@ fn paths_are_relative_to_the_file_that_they_stand_in() {
     assert_eq!(source.ca_file, Some(etc("ca")));
     assert_eq!(
         source.credential,
-        Credential::ClientSecretFile(etc("t").join("north"))
+        Credential::ClientSecret(SecretLocation::File(etc("t").join("north")))
     );
     let sink = config.sinks.values().next().unwrap();
-    let Target::File(file) = &sink.target else {
-        panic!()
-    };
-    assert_eq!(file.path, etc("../log/x"));
+    assert_eq!(sink.target.writes(None), Some(etc("../log/x")));
     assert_eq!(sink.encoding.file(), Some(&etc("e.wasm")));
     let said = format!("{:?}", config.secrets);
     assert!(

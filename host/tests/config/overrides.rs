@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use watchbell::SecretLocation;
 use watchbell::config::{Credential, Document, Name, Source};
 use watchbell_settings::{At, Format, Node, Value};
 
@@ -88,7 +89,7 @@ fn a_flag_removes_what_it_excludes_from_the_file_but_not_another_flag() {
     .unwrap();
     assert_eq!(
         source.credential,
-        Credential::ClientSecretFile("/run/s".into())
+        Credential::ClientSecret(SecretLocation::File("/run/s".into()))
     );
 
     let both = [
@@ -115,7 +116,7 @@ fn a_flag_stands_in_for_a_variable_that_is_not_set_and_is_taken_as_it_is() {
         )
         .unwrap();
     let source = document.source("a", &|_| None).unwrap();
-    let Credential::ClientSecret(found) = &source.credential else {
+    let Credential::ClientSecret(SecretLocation::Inline(found)) = &source.credential else {
         panic!()
     };
     assert_eq!(found.expose(), secret);

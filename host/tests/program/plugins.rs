@@ -234,7 +234,7 @@ fn a_plugin_that_fails_for_everything_makes_its_sink_wait_and_nothing_is_quarant
     let running = start(few());
     let home = home(&running, &processor("panic"));
     let said = something_waits(&home);
-    assert!(said.contains("it has handled no alert yet"), "{said}");
+    assert!(said.contains("it has handled nothing yet"), "{said}");
     assert!(said.contains("none of the sample detections"), "{said}");
     assert_eq!(quarantine(&home), [Value::Null; 0]);
     home.write("watchbell.toml", &configuration(&running, &sink("contoso")));

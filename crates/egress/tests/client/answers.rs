@@ -101,7 +101,12 @@ async fn an_encoded_answer_is_refused_by_name() {
         "{exchange:?}"
     );
     // `identity` is none, and what counts of a refusal is its status.
-    for answer in [answer("200 OK", "Identity"), answer("503 Busy", "gzip")] {
+    for answer in [
+        answer("200 OK", "Identity"),
+        answer("200 OK", "identity, Identity"),
+        answer("200 OK", ""),
+        answer("503 Busy", "gzip"),
+    ] {
         let server = Server::answering(answer).await;
         let response = get(&server.session(), &server.url("/")).await.unwrap();
         assert_eq!(response.body(), "\x1f!!");

@@ -69,6 +69,7 @@ async fn different_roots_never_share_a_connection_and_equal_ones_do() {
         std::fs::write(&path, pem).unwrap();
         Tls {
             ca_file: Some(path),
+            ..Tls::default()
         }
     };
     let ca = || {

@@ -9,11 +9,16 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
-use tempfile::NamedTempFile;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
-use watchbell_egress::{Bounds, Client, Egress, Error, Phase, Policy, Tls, TlsFault};
+use watchbell_egress::{
+    Bounds, Client, ClientCertificate, Egress, Error, Phase, Policy, Tls, TlsFault,
+};
 
 use crate::support::{SHORT, Server, forever, get, ok, read_head, send};
 
@@ -36,10 +41,44 @@ impl Authority {
     fn tls(&self) -> Tls {
         Tls {
             ca_file: Some(self.file.path().to_owned()),
+            ..Tls::default()
         }
     }
 
     fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
+        self.acceptor_that(name, alpn, Arc::new(NoClientAuth))
+    }
+
+    /// One that lets in only who has a certificate of ours.
+    fn asking_acceptor(&self, name: &str) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        self.acceptor_that(name, &[], verifier.build().unwrap())
+    }
+
+    /// The files of a client's certificate and key.
+    fn certificate(&self) -> (TempDir, ClientCertificate) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["watchbell".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = ClientCertificate {
+            crt_file: folder.path().join("crt"),
+            key_file: folder.path().join("key"),
+        };
+        std::fs::write(&files.crt_file, certificate.pem()).unwrap();
+        std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+        (folder, files)
+    }
+
+    fn acceptor_that(
+        &self,
+        name: &str,
+        alpn: &[&str],
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -47,7 +86,7 @@ impl Authority {
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(
                 vec![certificate.der().clone()],
                 PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
@@ -111,6 +150,50 @@ async fn a_named_authority_is_trusted_and_only_http_1_is_spoken() {
             tokio::task::yield_now().await;
         }
         assert_eq!(server.accepted(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_who_asks_for_one() {
+    let authority = Authority::new();
+    let server = hyper_server(authority.asking_acceptor("localhost")).await;
+    let without = client(&server, &authority.tls()).session(Bounds::default());
+    assert!(
+        get(&without, &url(&server)).await.is_err(),
+        "nobody was asked"
+    );
+    let (_folder, files) = authority.certificate();
+    let tls = Tls {
+        certificate: Some(files),
+        ..authority.tls()
+    };
+    let with = client(&server, &tls).session(Bounds::default());
+    let answer = get(&with, &url(&server)).await.unwrap();
+    assert_eq!(answer.body(), "over TLS");
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_shown_is_refused_with_the_file() {
+    let authority = Authority::new();
+    let server = hyper_server(authority.acceptor("localhost", &[])).await;
+    let ((_one, files), (_other, others)) = (authority.certificate(), authority.certificate());
+    let missing = files.crt_file.with_file_name("missing");
+    for (crt_file, key_file, blamed) in [
+        (&files.crt_file, &others.key_file, &others.key_file),
+        (&files.crt_file, &files.crt_file, &files.crt_file),
+        (&files.key_file, &files.key_file, &files.key_file),
+        (&missing, &files.key_file, &missing),
+    ] {
+        let tls = Tls {
+            certificate: Some(ClientCertificate {
+                crt_file: crt_file.clone(),
+                key_file: key_file.clone(),
+            }),
+            ..authority.tls()
+        };
+        let error = Egress::new().client(server.policy(), &tls).unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains(blamed.to_str().unwrap()), "{words}");
     }
 }
 
@@ -215,6 +298,7 @@ async fn a_ca_file_that_is_none_is_an_error_when_the_client_is_made() {
     for path in [empty, folder.path().join("absent.pem")] {
         let tls = Tls {
             ca_file: Some(path.clone()),
+            ..Tls::default()
         };
         match Egress::new().client(server.policy(), &tls) {
             Err(Error::Roots { message }) => {

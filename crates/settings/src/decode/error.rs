@@ -18,6 +18,8 @@ pub(crate) struct DecodeError {
     /// From the inside outwards.
     path: Vec<Segment>,
     message: String,
+    /// The settings that there are, where the problem is that it is none.
+    known: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -32,6 +34,7 @@ impl DecodeError {
             at: None,
             path: Vec::new(),
             message: message.into(),
+            known: &[],
         }
     }
 
@@ -42,6 +45,17 @@ impl DecodeError {
 
     pub(super) fn within(mut self, segment: Segment) -> Self {
         self.path.push(segment);
+        self
+    }
+
+    /// The same where the table may have these keys too.
+    pub(super) fn knowing(mut self, others: &[&str]) -> Self {
+        if let [Segment::Key(field)] = self.path.as_slice()
+            && !self.known.is_empty()
+        {
+            let all: Vec<&str> = self.known.iter().chain(others).copied().collect();
+            self.message = format!("is not a setting; {}", instead(field, &all));
+        }
         self
     }
 
@@ -116,7 +130,10 @@ impl de::Error for DecodeError {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        Self::new(format!("is not a setting; {}", instead(field, known)))
+        Self {
+            known,
+            ..Self::new(format!("is not a setting; {}", instead(field, known)))
+        }
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {

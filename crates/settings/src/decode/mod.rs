@@ -32,6 +32,7 @@ pub fn decode<'n, T: Deserialize<'n>>(
             Ok(value) => return clean.then_some(value),
             Err(error) => error,
         };
+        let error = error.knowing(read_already);
         let key = error.outermost_key().map(str::to_owned);
         // A missing key cannot be skipped; and what it hides was wrong anyway.
         let again = key.filter(|key| !skip.contains(key));

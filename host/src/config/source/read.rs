@@ -19,7 +19,7 @@ use crate::config::limits::RawLimits;
 use crate::config::names::{ClientId, TenantId};
 use crate::config::options::Options;
 use crate::config::proxy::RawProxy;
-use crate::{Consent, Secret};
+use crate::{Consent, Secret, SecretLocation};
 
 /// Seconds from the start of one poll to the start of the next.
 const DEFAULT_INTERVAL_SECS: u32 = 60;
@@ -292,10 +292,10 @@ fn client_secret(
     file: Option<PathBuf>,
     path: &KeyPath,
     report: &mut Report<'_>,
-) -> Known<Credential> {
+) -> Known<SecretLocation> {
     match (secret, file) {
-        (Some(secret), None) => Known::It(written(secret)),
-        (None, Some(file)) => Known::It(Credential::ClientSecretFile(file)),
+        (Some(secret), None) => Known::It(secret.into()),
+        (None, Some(file)) => Known::It(SecretLocation::File(file)),
         (Some(_), Some(_)) => {
             let message = "stands beside client_secret; keep one of the two";
             report.error(&path.key("client_secret_file"), message);
@@ -305,23 +305,15 @@ fn client_secret(
     }
 }
 
-/// A secret as it is written: itself, or where it is.
-fn written(secret: Secret) -> Credential {
-    match secret.expose().parse() {
-        Ok(reference) => Credential::ClientSecretIn(reference),
-        Err(_) => Credential::ClientSecret(secret),
-    }
-}
-
 /// The sealed file of a refresh token and its key.
 fn consent(
     file: Option<PathBuf>,
     key: Option<Secret>,
     path: &KeyPath,
     report: &mut Report<'_>,
-) -> Known<(PathBuf, Credential)> {
+) -> Known<(PathBuf, SecretLocation)> {
     match (file, key) {
-        (Some(file), Some(key)) => Known::It((file, written(key))),
+        (Some(file), Some(key)) => Known::It((file, key.into())),
         (Some(_), None) => {
             let message = "is missing; it goes with refresh_token_file, as \"SECRET[backend.key]\"";
             report.error(&path.key("refresh_token_key"), message);
@@ -337,15 +329,15 @@ fn consent(
 }
 
 fn credential(
-    consent: Known<(PathBuf, Credential)>,
-    secret: Known<Credential>,
+    consent: Known<(PathBuf, SecretLocation)>,
+    secret: Known<SecretLocation>,
     owner: String,
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Credential> {
     match (consent, secret) {
         (Known::Wrong, _) | (_, Known::Wrong) => None,
-        (Known::Nothing, Known::It(secret)) => Some(secret),
+        (Known::Nothing, Known::It(secret)) => Some(Credential::ClientSecret(secret)),
         (Known::It((file, key)), secret) => {
             let client_secret = match secret {
                 Known::It(secret) => Some(secret),

@@ -94,7 +94,7 @@ enum Coding {
     Percent,
     /// `\"`, `\/`, `\u002b`, and Rust's `\u{2b}`
     Escape,
-    /// `&#43;`, `&#x2b;`, `&amp;`
+    /// `&#43;`, `&#x2b;`, `&plus;`
     Reference,
     /// A line end with the blanks around it.
     Fold,
@@ -194,17 +194,65 @@ fn escape(rest: &[u8]) -> Option<(Meant, usize)> {
 }
 
 fn reference(rest: &[u8]) -> Option<(Meant, usize)> {
-    let length = rest.iter().take(10).position(|byte| *byte == b';')?;
-    let name = rest.get(..length)?;
-    let meant = match name {
-        b"amp" => '&',
-        b"lt" => '<',
-        b"gt" => '>',
-        b"quot" => '"',
-        b"apos" => '\'',
-        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(number(digits, 16)?)?,
-        [b'#', digits @ ..] => char::from_u32(number(digits, 10)?)?,
-        _ => return None,
+    // Browsers read a number without a semicolon too.
+    let (digits, before, radix) = match rest {
+        [b'#', b'x' | b'X', digits @ ..] => (digits, 2, 16),
+        [b'#', digits @ ..] => (digits, 1, 10),
+        _ => return named_reference(rest),
     };
+    let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
+    let count = digits.iter().take(8).take_while(is_digit).count();
+    let meant = char::from_u32(number(digits.get(..count)?, radix)?)?;
+    let has_end = digits.get(count) == Some(&b';');
+    Some((Meant::Char(meant), before + count + usize::from(has_end)))
+}
+
+fn named_reference(rest: &[u8]) -> Option<(Meant, usize)> {
+    let length = rest.iter().take(14).position(|byte| *byte == b';')?;
+    let name = rest.get(..length)?;
+    let meant = NAMED.iter().find(|(known, _)| known.as_bytes() == name)?.1;
     Some((Meant::Char(meant), length + 1))
 }
+
+/// The names that HTML has for the characters of ASCII.
+const NAMED: [(&str, char); 39] = [
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("excl", '!'),
+    ("num", '#'),
+    ("dollar", '$'),
+    ("percnt", '%'),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("ast", '*'),
+    ("midast", '*'),
+    ("plus", '+'),
+    ("comma", ','),
+    ("period", '.'),
+    ("sol", '/'),
+    ("colon", ':'),
+    ("semi", ';'),
+    ("equals", '='),
+    ("quest", '?'),
+    ("commat", '@'),
+    ("lsqb", '['),
+    ("lbrack", '['),
+    ("bsol", '\\'),
+    ("rsqb", ']'),
+    ("rbrack", ']'),
+    ("Hat", '^'),
+    ("lowbar", '_'),
+    ("grave", '`'),
+    ("lcub", '{'),
+    ("lbrace", '{'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("VerticalLine", '|'),
+    ("rcub", '}'),
+    ("rbrace", '}'),
+];

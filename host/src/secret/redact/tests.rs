@@ -22,6 +22,8 @@ fn a_secret_is_taken_out_in_each_spelling_and_the_rest_stays() {
         (r#"{"m":"aB~9\/\u002bx"}"#, r#"{"m":"***"}"#),
         (r"a\u0042~9%2F\u{2b}x", "***"),
         ("<p>aB~9&#x2F;&#43;x</p>", "<p>***</p>"),
+        ("<p>aB~9&sol;&plus;x</p>", "<p>***</p>"),
+        ("aB&#126&#57&#x2F&#x2bx!", "***!"),
         ("aB~9/\r\n  +x!", "***!"),
         ("aB~9/+xaB~9/+x aB~9/+x", "*** ***"),
         ("nothing of it", "nothing of it"),

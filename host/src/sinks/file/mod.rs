@@ -27,11 +27,9 @@ mod tail;
 mod template;
 
 pub use place::Place;
-pub use rotate::Rotate;
+use rotate::Rotate;
 pub(crate) use rotate::moved_from;
-pub use settings::Settings;
-pub(super) use sink::Factory;
-pub use template::check_template;
+pub(super) use settings::Settings;
 
 use crate::mount::check_mounted;
 use folder::Folders;
@@ -237,7 +235,7 @@ impl<F: FileSystem> File<F> {
         let process = Arc::clone(&self.process);
         let (system, folder) = (&process.system, folder::of(path));
         process.folders.make(system, folder)?;
-        let opened = system.open(path, Some(self.settings.mode));
+        let opened = system.open(path, Some(self.settings.mode.0));
         let file = opened.map_err(|error| match error {
             error if is_link_error(&error) => Refused::Link.into(),
             error => error,

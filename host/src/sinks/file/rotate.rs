@@ -3,11 +3,13 @@
 use super::system::{FileSystem, Kind};
 use super::{Place, Process, folder};
 use chrono::{NaiveDateTime, Utc};
+use serde::{Deserialize, Deserializer, de};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use watchbell_settings::{ByteSize, TimeBound};
 
 /// The time in the name of a file that was moved away. It sorts by time.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6fZ";
@@ -16,15 +18,35 @@ const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6fZ";
 const TIME_BYTES: usize = "2026-05-01T12-00-00.000000Z".len();
 
 /// When a new file is begun. By default never: logrotate may do it instead.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rotate {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotate {
     /// Before a batch that would make it larger than that, in bytes.
-    pub max_size: Option<u64>,
+    #[serde(default, deserialize_with = "bytes")]
+    pub(super) max_size: Option<u64>,
     /// Whenever that much time has passed, counted from 1970, so that a day ends at
     /// midnight UTC.
-    pub every: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(super) every: Option<Duration>,
     /// How many old files are kept; none: all.
-    pub keep: Option<usize>,
+    pub(super) keep: Option<usize>,
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let size: Option<ByteSize> = Option::deserialize(deserializer)?;
+    Ok(size.map(|size| size.0))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(TimeBound::Back(time)) if time.num_seconds() >= 1 => Ok(time.to_std().ok()),
+        _ => Err(de::Error::custom(
+            "must be a duration such as PT1H or P1D, at least a second",
+        )),
+    }
 }
 
 impl Rotate {

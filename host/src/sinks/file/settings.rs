@@ -1,35 +1,103 @@
-//! What a file sink is told to do, and what it may not write to.
+//! What a person writes for a `file` sink, and what it may not write to.
 
+use super::sink::Factory;
 use super::{Rotate, template};
+use crate::sinks::{BuildError, SinkConfig, SinkContext, SinkFactory, SinkSettings};
+use serde::Deserialize;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use watchbell_settings::{InvalidValue, KeyPath, Report, deserialize_from_text};
 
-/// How a file is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+/// A file that gets each event exactly once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
     /// The file; `{{ tenant }}` in it is a file for each tenant. Folders that are missing on
     /// the way to it are made.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Its permissions when it is made.
-    pub mode: u32,
+    #[serde(default)]
+    pub(super) mode: FileMode,
     /// When a new one is begun.
-    pub rotate: Rotate,
+    #[serde(default)]
+    pub(super) rotate: Rotate,
     /// Whether the path may be a symbolic link.
-    pub follow_symlinks: bool,
+    #[serde(default)]
+    pub(super) follow_symlinks: bool,
     /// Where a disk must be mounted before anything is written.
-    pub require_mount: Option<PathBuf>,
+    pub(super) require_mount: Option<PathBuf>,
 }
 
-impl Settings {
-    /// Whether each tenant has a file.
-    #[must_use]
-    pub fn is_partitioned(&self) -> bool {
+/// Permissions, in octal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileMode(pub(super) u32);
+
+impl Default for FileMode {
+    /// Who may read a new file: its owner and its group, as log shippers need it.
+    fn default() -> Self {
+        Self(0o640)
+    }
+}
+
+impl FromStr for FileMode {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| (0o200..=0o777).contains(mode))
+            .map(Self)
+            .ok_or_else(|| InvalidValue::new("is not a file's mode; write one like \"0640\""))
+    }
+}
+
+deserialize_from_text!(FileMode);
+
+impl SinkSettings for Settings {
+    const TYPE: &'static str = "file";
+    const PATHS: &'static [&'static [&'static str]] = &[&["path"], &["require_mount"]];
+}
+
+impl SinkConfig for Settings {
+    fn check(&self, path: &KeyPath, report: &mut Report<'_>) {
+        if self.path.as_os_str().is_empty() {
+            report.error(&path.key("path"), "is empty; write the file's path");
+        }
+        if let Err(message) = template::check_template(&self.path) {
+            report.error(&path.key("path"), message);
+        }
+        let mount = self.require_mount.as_ref();
+        if mount.is_some_and(|mount| mount.as_os_str().is_empty()) {
+            let message = "is empty; write the folder on which a disk must be mounted";
+            report.error(&path.key("require_mount"), message);
+        }
+    }
+
+    fn is_partitioned(&self) -> bool {
         template::is_one(&self.path)
     }
 
+    fn writes(&self, tenant: Option<&str>) -> Option<PathBuf> {
+        match tenant {
+            Some(tenant) => Some(template::fill(&self.path, tenant)),
+            None => Some(self.path.clone()),
+        }
+    }
+
+    fn require_mount(&self) -> Option<&Path> {
+        self.require_mount.as_deref()
+    }
+
+    fn build(&self, context: &SinkContext<'_>) -> Result<Arc<dyn SinkFactory>, BuildError> {
+        Ok(Arc::new(Factory::new(context.name, self.clone())))
+    }
+}
+
+impl Settings {
     /// For one tenant.
-    #[must_use]
-    pub fn of(&self, tenant: &str) -> Self {
+    pub(super) fn of(&self, tenant: &str) -> Self {
         Self {
             path: template::fill(&self.path, tenant),
             ..self.clone()

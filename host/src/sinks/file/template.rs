@@ -14,7 +14,7 @@ pub(super) fn is_one(path: &Path) -> bool {
 ///
 /// # Errors
 /// What is wrong, in words for a configuration.
-pub fn check_template(path: &Path) -> Result<(), &'static str> {
+pub(super) fn check_template(path: &Path) -> Result<(), &'static str> {
     let Some(text) = path.to_str() else {
         return Ok(());
     };

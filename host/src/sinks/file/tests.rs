@@ -1,3 +1,4 @@
+use super::settings::FileMode;
 use super::*;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,7 @@ mod sequences;
 fn settings(path: impl Into<PathBuf>) -> Settings {
     Settings {
         path: path.into(),
-        mode: 0o640,
+        mode: FileMode(0o640),
         rotate: Rotate::default(),
         follow_symlinks: false,
         require_mount: None,

@@ -156,7 +156,7 @@ impl DefenderClient {
             _ => None,
         };
         match place {
-            Some(place) => Ok(Some(self.runtime.secrets.of(place, false).await?)),
+            Some(place) => Ok(Some(self.runtime.secrets.get(place, false).await?)),
             None => Ok(None),
         }
     }

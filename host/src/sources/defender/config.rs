@@ -67,6 +67,7 @@ pub(super) fn client(
     let proxies = settings.proxy.as_ref().unwrap_or(&runtime.proxies);
     let tls = Tls {
         ca_file: settings.ca_file.clone(),
+        ..Tls::default()
     };
     runtime
         .egress

@@ -241,7 +241,7 @@ mod tests {
             "a",
             "t",
             "c",
-            &Credential::ClientSecret(Secret::new("s".to_owned())),
+            &Credential::ClientSecret(Secret::new("s".to_owned()).into()),
         );
         let access = |value: &str| {
             let token = Token {

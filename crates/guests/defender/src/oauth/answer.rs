@@ -30,6 +30,9 @@ pub(super) fn read(answer: &http::Answer, max_bytes: u64) -> Result<Token, Error
     let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
     let answer: Answer = serde_json::from_slice(json).map_err(|error| not_json(json, &error))?;
     match answer.access_token {
+        Some(value) if !value.bytes().all(|byte| byte.is_ascii_graphic()) => Err(Error::Other(
+            "the login service's access_token holds what no header may".to_owned(),
+        )),
         Some(value) if !value.is_empty() => Ok(Token {
             value,
             expires_in: number(&answer.expires_in),
