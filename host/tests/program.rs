@@ -21,6 +21,7 @@ mod program {
     mod exhaustion;
     mod fairness;
     mod files;
+    mod http;
     mod mistakes;
     mod modes;
     mod orders;

@@ -2,7 +2,7 @@
 //!
 //! Adding a type of sink: its own file or folder here, and its line in [`TYPES`].
 
-use super::{Format, SinkFactory, console, file};
+use super::{Format, SinkFactory, console, file, http};
 use crate::secret::{SecretLocation, Secrets};
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -16,6 +16,7 @@ use watchbell_settings::{KeyPath, Node, Report, decode};
 pub(crate) static TYPES: &[SinkType] = &[
     SinkType::of::<console::Settings>(),
     SinkType::of::<file::Settings>(),
+    SinkType::of::<http::Settings>(),
 ];
 
 /// The settings of a sink.

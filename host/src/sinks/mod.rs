@@ -7,6 +7,7 @@ mod config;
 mod console;
 mod event;
 mod file;
+mod http;
 
 use async_trait::async_trait;
 pub use config::{BuildError, SinkConfig, SinkContext};
