@@ -25,7 +25,7 @@
 //!   "did you mean"
 //! - values that are parsed once, at load: [`BaseUrl`], [`AddressRange`], [`Listen`],
 //!   [`ByteSize`], [`Seconds`], [`TimeBound`], [`Ago`]; [`deserialize_from_text!`] and
-//!   [`as_text!`] for a program's own
+//!   [`as_text!`] for a program's own. Each has a JSON Schema, by `schemars`
 //! - what others wrote, fit for a log: [`printable()`], [`escaped`], [`escaped_lines`]
 
 mod at;
@@ -35,6 +35,7 @@ mod interpolate;
 mod parse;
 mod path;
 mod report;
+mod schema;
 mod suggest;
 mod text;
 mod time;

@@ -49,7 +49,7 @@ impl TimeBound {
     }
 }
 
-deserialize_from_text!(TimeBound);
+deserialize_from_text!(TimeBound, Ago);
 
 /// A duration back from now, printed as ISO 8601 in capitals, which every service reads.
 ///
