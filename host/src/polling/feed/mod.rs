@@ -21,15 +21,15 @@ use crate::sources::{ServiceDate, SourceClient};
 use crate::telemetry::metrics::Counts;
 use crate::telemetry::{Incident, printable};
 use chrono::{DateTime, TimeDelta, Utc};
-pub use handle::{Epoch, Handle, Shared};
+pub use handle::{Handle, Shared};
 pub(super) use quarantine::gaps;
 use report::PollSummary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use stop::PollStatus;
 use stop::StopReason;
-use tokio::sync::{OwnedMutexGuard, watch};
-use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress};
+use tokio::sync::watch;
+use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress, Generation};
 
 /// How long a poll goes on that has much to read, before others go first.
 const MAX_POLL: Duration = Duration::from_secs(1);
@@ -55,8 +55,8 @@ pub struct Feed {
     window_size: WindowSize,
     /// What is left of a poll that was interrupted.
     plan: Option<WindowPlan>,
-    epoch: Epoch,
-    epoch_seen: u64,
+    /// Under which the plan was made.
+    generation: Option<Generation>,
     backoff: Backoff,
     /// Why the last poll failed, as an end of the program says it.
     last_failure: Option<(Exit, String)>,
@@ -90,8 +90,7 @@ impl Feed {
             reader: WindowReader::new(Arc::clone(client), Arc::clone(clock), FIRST_ANSWER_BYTES),
             window_size: WindowSize::new(client.settings().reading.max_window),
             plan: None,
-            epoch: Arc::clone(&handle.epoch),
-            epoch_seen: 0,
+            generation: None,
             backoff: Backoff::default(),
             last_failure: None,
             incident: Incident::default(),
@@ -132,7 +131,6 @@ impl Feed {
         }
         self.reader.inherit_size(&old.reader);
         self.service_clock = old.service_clock;
-        self.epoch_seen = old.epoch_seen;
         self.incident = old.incident;
         self.bounds_incident = old.bounds_incident;
         self.skew_incident = old.skew_incident;
@@ -211,6 +209,14 @@ impl Feed {
         if quarantined >= self.client.settings().max_quarantine_bytes {
             return Err(StopReason::QuarantineFull(stands));
         }
+        if self
+            .generation
+            .replace(stands.generation)
+            .is_some_and(|one| one != stands.generation)
+        {
+            self.plan = None;
+            return Err(StopReason::CursorMoved);
+        }
         let mut plan = match self.plan.take() {
             Some(plan) => plan,
             None => match self.begin(stands).await? {
@@ -260,7 +266,6 @@ impl Feed {
             self.check_backpressure().await?;
             let permit = self.client.try_acquire_request();
             permit.map_err(StopReason::RateLimited)?;
-            let epoch = self.lock_epoch().await?;
             let answer = self.reader.read(window, self.shared.memory.largest()).await;
             self.observe_answers();
             let sent = self.service_clock.at(answer.sent_at);
@@ -282,7 +287,6 @@ impl Feed {
                 }
                 WindowOutcome::NeedsMemory => return Err(StopReason::Yield),
                 WindowOutcome::Failed(failed) => {
-                    drop(epoch);
                     self.handle_failure(plan, window, failed, summary).await?;
                 }
             }
@@ -290,20 +294,11 @@ impl Feed {
         Ok(())
     }
 
-    /// Held while what is read becomes durable, so that nobody moves the cursor meanwhile.
-    async fn lock_epoch(&mut self) -> Result<OwnedMutexGuard<u64>, StopReason> {
-        let epoch = Arc::clone(&self.epoch).lock_owned().await;
-        if *epoch != self.epoch_seen {
-            self.epoch_seen = *epoch;
-            return Err(StopReason::CursorMoved);
-        }
-        Ok(epoch)
-    }
-
     /// It was read as far back as it should: counted from when that began.
     async fn end_rescan(&mut self) -> Result<(), StopReason> {
         if let Some(began) = self.rescan_began.take() {
             let mut commit = self.new_commit();
+            commit.generation = self.generation;
             commit.rescanned = Some(nanos(began));
             self.shared.commit(commit).await?;
         }
@@ -325,6 +320,7 @@ impl Feed {
         summary.read += rows.count();
         self.warn_of_halves(&rows.alerts);
         let mut commit = self.new_commit();
+        commit.generation = self.generation;
         commit.quarantine = rows.quarantine(window);
         commit.keys_from = Some(keys_from);
         commit.read_to = Some(nanos(window.to));

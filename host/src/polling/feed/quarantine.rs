@@ -53,8 +53,8 @@ impl Feed {
         };
         tracing::error!(error = %failed.error, from = %window.from, to = %window.to,
             "cannot be read; the millisecond is in quarantine and the source goes on (watchbell state quarantine list)");
-        let _epoch = self.lock_epoch().await?;
         let mut commit = self.new_commit();
+        commit.generation = self.generation;
         commit.quarantine = vec![failed.into_gap(window)];
         commit.keys_from = Some(nanos(window.from));
         self.advance(&mut commit, window, window.to);
