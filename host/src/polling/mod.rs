@@ -35,7 +35,7 @@ pub use memory_budget::{MemoryBudget, Reservation};
 pub use preview::{Preview, PreviewError, preview};
 pub use registry::{FeedRegistry, UnknownFeed};
 pub use scheduler::{FeedBehind, FeedChanges, PollingReport, Scheduler};
-pub use service_clock::{ImplausibleDate, ServiceClock};
+pub use service_clock::{ImplausibleDate, ServiceClock, ServiceTime};
 pub use window_plan::TimeRange;
 
 /// The local time as the ledger counts it, for people.

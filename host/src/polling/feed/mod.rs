@@ -13,7 +13,7 @@ mod stop;
 use super::clock::Clock;
 use super::reader::{Keep, Remainder, Rows, WindowOutcome, WindowReader, instant, nanos};
 use super::retry::Backoff;
-use super::service_clock::ServiceClock;
+use super::service_clock::{ServiceClock, ServiceTime};
 use super::window_plan::{TimeRange, WindowPlan, WindowSize};
 use crate::config::{Name, Reading, Rescan, Source};
 use crate::exit::Exit;
@@ -236,9 +236,10 @@ impl Feed {
 
     /// The windows from what was read to the service's now.
     async fn begin(&mut self, stands: FeedProgress) -> Result<Option<WindowPlan>, StopReason> {
-        let (settings, now) = (self.client.settings(), self.service_now());
-        let rescan = due_rescan(&settings.reading, stands, now);
-        self.rescan_began = rescan.map(|_| now);
+        let settings = self.client.settings();
+        let now = self.service_time(self.clock().monotonic());
+        let rescan = due_rescan(&settings.reading, stands, now.earliest);
+        self.rescan_began = rescan.map(|_| now.earliest);
         if let Some(rescan) = rescan.filter(|_| stands.cursor.is_some()) {
             tracing::info!(back = %rescan.back, "reading further back for stragglers");
         }
@@ -268,7 +269,7 @@ impl Feed {
             permit.map_err(StopReason::RateLimited)?;
             let answer = self.reader.read(window, self.shared.memory.largest()).await;
             self.observe_answers();
-            let sent = self.service_clock.at(answer.sent_at);
+            let sent = self.service_time(answer.sent_at).earliest;
             match answer.outcome {
                 WindowOutcome::Rows(rows, remainder) => {
                     let (bytes, ignores_until) = (rows.bytes, rows.lie_beyond(window));
@@ -346,8 +347,8 @@ impl Feed {
         Ok(done)
     }
 
-    /// The window was read: the cursor moves to its end, though never past the service's
-    /// time when it was asked.
+    /// The window was read: the cursor moves to its end, though never past the earliest time
+    /// that it may have been at the service when it was asked.
     fn advance(&self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
         let reading = self.client.settings().reading;
         let end = window.to.min(sent);
@@ -361,7 +362,7 @@ impl Feed {
             reason = "seconds fit for ten million years"
         )]
         self.counts.cursor.set(end.timestamp() as f64);
-        commit.covered = Some(Covered {
+        commit.covered = (window.from < end).then(|| Covered {
             job: String::new(),
             from: nanos(window.from),
             to: nanos(end),
@@ -397,6 +398,14 @@ impl Feed {
         self.service_clock.at(self.clock().monotonic())
     }
 
+    /// What the service's time may have been.
+    fn service_time(&self, when: Instant) -> ServiceTime {
+        let passed = TimeDelta::from_std(self.clock().elapsed(when)).unwrap_or_default();
+        let local = self.clock().wall().checked_sub_signed(passed);
+        let local = local.unwrap_or_else(|| self.clock().wall());
+        self.service_clock.between(when, local)
+    }
+
     fn new_commit(&self) -> Commit {
         Commit::new(self.id, self.clock().ledger_time())
     }
@@ -407,18 +416,18 @@ impl Feed {
 pub(super) fn poll_range(
     settings: &Source,
     stands: FeedProgress,
-    now: DateTime<Utc>,
+    now: ServiceTime,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let overlap = settings.reading.overlap;
-    let back = due_rescan(&settings.reading, stands, now)
+    let back = due_rescan(&settings.reading, stands, now.earliest)
         .map_or(overlap, |rescan| overlap.max(rescan.back));
-    let settled = now - settings.reading.settle;
+    let settled = now.latest - settings.reading.settle;
     let to = match settings.until {
-        Some(until) => until.resolve(now).min(settled),
+        Some(until) => until.resolve(now.latest).min(settled),
         None => settled,
     };
     let from = match (stands.cursor, stands.keys_from) {
-        (None, _) => settings.since.resolve(now),
+        (None, _) => settings.since.resolve(now.earliest),
         (Some(cursor), None) => instant(cursor),
         // Below that, what was delivered is not known any more.
         (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),
