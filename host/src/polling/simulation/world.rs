@@ -56,6 +56,11 @@ impl World {
         self.state().now
     }
 
+    /// Whether the program's wall clock is right all day.
+    pub(super) fn is_clock_right(&self) -> bool {
+        self.wall.is_empty()
+    }
+
     /// The service's time.
     pub(super) fn service_time(&self) -> DateTime<Utc> {
         midnight() + TimeDelta::from_std(self.now()).unwrap()
