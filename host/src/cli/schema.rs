@@ -1,0 +1,36 @@
+//! `watchbell schema`: what a configuration may hold, for editors and other tools.
+
+use super::print;
+use crate::config;
+use crate::exit::{Exit, Failure};
+use clap::Args;
+
+/// Print the JSON Schema of the configuration, for editors and other tools.
+///
+/// With it an editor completes settings, shows what each means, and underlines mistakes.
+/// Save it beside the configuration and name it in the configuration's first line:
+///
+///     watchbell schema > watchbell.schema.json
+///
+/// In TOML (Taplo, Even Better TOML):
+///
+///     #:schema ./watchbell.schema.json
+///
+/// In YAML (YAML language server):
+///
+///     # yaml-language-server: $schema=./watchbell.schema.json
+///
+/// Print it anew after an upgrade. `watchbell validate` checks more: how settings fit together,
+/// and the files that they name.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct SchemaVerb {}
+
+impl SchemaVerb {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut text = serde_json::to_vec_pretty(&config::schema())
+            .map_err(|error| Failure::new(Exit::Internal, error))?;
+        text.push(b'\n');
+        print(&text)
+    }
+}
