@@ -92,7 +92,7 @@ impl JsonSchema for MayOverride {
             "items": {
                 "anyOf": [
                     { "type": "string", "enum": names },
-                    { "type": "string", "pattern": r"^secrets\..|\$\{" },
+                    { "type": "string", "pattern": r"^secrets\.." },
                 ],
             },
         })

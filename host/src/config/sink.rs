@@ -104,7 +104,7 @@ pub(super) struct Common {
     encoding: RawEncoding,
     /// What one call of the encoder may use.
     #[serde(default)]
-    #[schemars(with = "PluginLimits", default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 

@@ -67,7 +67,7 @@ pub(super) struct RawJq {
     filter: String,
     /// What one call of the filter may use.
     #[serde(default)]
-    #[schemars(with = "PluginLimits", default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct RawComponent {
     options: Options,
     /// What one call of the component may use.
     #[serde(default)]
-    #[schemars(with = "PluginLimits", default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 

@@ -118,6 +118,7 @@ impl JsonSchema for Source {
         );
         let kind = json_schema!({
             "description": "The type of the source. Required, unless there is a component.",
+            "type": "string",
             "enum": source::TYPES,
         });
         property(&mut part, "tenants", tenants);
@@ -257,7 +258,9 @@ mod tests {
             found.push((path, property));
         }
         for key in ["items", "additionalProperties"] {
-            properties(&format!("{path}.*"), &schema[key], found);
+            if schema[key].is_object() {
+                properties(&format!("{path}.*"), &schema[key], found);
+            }
         }
         for key in ["oneOf", "anyOf", "allOf"] {
             for one in schema[key].as_array().into_iter().flatten() {

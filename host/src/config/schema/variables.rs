@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 /// A text that holds a variable.
 const VARIABLE: &str = r"\$\{";
 
-/// Goes through a schema and all within.
+/// Goes through a schema and all within, from the inside outwards: what is added is not looked
+/// at again.
 pub(super) fn everywhere(schema: &mut Schema) {
+    transform_subschemas(&mut everywhere, schema);
     if let Some(object) = schema.as_object_mut() {
         allow_variable(object);
         allow_nothing(object);
         tidy(object);
     }
-    transform_subschemas(&mut everywhere, schema);
 }
 
 /// Lets `"${VAR}"` stand for a number, a boolean, a list and one of several words. Text says
@@ -27,9 +28,10 @@ fn allow_variable(object: &mut Map<String, Value>) {
         _ => {}
     }
     if let Some(words) = object.remove("enum") {
-        let types = object.remove("type");
-        let words = json_schema!({ "type": types, "enum": words });
-        object.insert("anyOf".into(), Value::Array(vec![words.into(), variable()]));
+        let mut own = Map::from_iter([("enum".to_owned(), words)]);
+        own.extend(object.remove_entry("type"));
+        let either = vec![Value::Object(own), variable()];
+        object.insert("anyOf".into(), Value::Array(either));
     }
     let is_other = |name: &&str| ["number", "integer", "boolean", "array"].contains(name);
     let types = types_of(object);
@@ -94,7 +96,8 @@ fn add_type(object: &mut Map<String, Value>, name: &str) {
     }
 }
 
-/// Descriptions without the line ends of the source, and no formats that only Rust knows.
+/// Descriptions without the line ends of the source, no formats that only Rust knows, and no
+/// default that says nothing.
 fn tidy(object: &mut Map<String, Value>) {
     if let Some(Value::String(text)) = object.get_mut("description") {
         let paragraphs: Vec<String> = text
@@ -106,6 +109,9 @@ fn tidy(object: &mut Map<String, Value>) {
     let is_rust = |format: &Value| format.as_str().is_some_and(|name| name.contains("int"));
     if object.get("format").is_some_and(is_rust) {
         object.remove("format");
+    }
+    if object.get("default").is_some_and(Value::is_null) {
+        object.remove("default");
     }
 }
 

@@ -24,12 +24,12 @@ const TIME_BYTES: usize = "2026-05-01T12-00-00.000000Z".len();
 pub(super) struct Rotate {
     /// Bytes of a file: a new one is begun before a batch that would make it larger. A batch is
     /// not split, so one of up to 8 MiB can make a file that is larger. Default: never.
-    #[schemars(with = "Option<ByteSize>", default)]
+    #[schemars(with = "Option<ByteSize>")]
     #[serde(default, deserialize_with = "bytes")]
     pub(super) max_size: Option<u64>,
     /// A duration of at least a second: with the first batch after that time a new file is
     /// begun. It is counted from 1970, so that a day ends at midnight UTC. Default: never.
-    #[schemars(with = "Option<Ago>", default)]
+    #[schemars(with = "Option<Ago>")]
     #[serde(default, deserialize_with = "duration")]
     pub(super) every: Option<Duration>,
     /// How many old files are kept. Default: all.

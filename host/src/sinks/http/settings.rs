@@ -149,7 +149,7 @@ pub(super) struct Batching {
 pub(super) struct RequestSettings {
     /// Headers of every request: names and values. `content-type` among them replaces the usual
     /// one. Default: none.
-    #[schemars(with = "BTreeMap<Name, Content>", default)]
+    #[schemars(with = "BTreeMap<Name, Content>")]
     #[serde(default)]
     pub(super) headers: IndexMap<Name, Content>,
     /// A header that gets the same value whenever the same events are sent again. Default: none.
