@@ -7,23 +7,18 @@ use clap::Args;
 
 /// Print the JSON Schema of the configuration, for editors and other tools.
 ///
-/// With it an editor completes settings, shows what each means, and underlines mistakes.
-/// Save it beside the configuration and name it in the configuration's first line:
-///
-///     watchbell schema > watchbell.schema.json
-///
-/// In TOML (Taplo, Even Better TOML):
-///
-///     #:schema ./watchbell.schema.json
-///
-/// In YAML (YAML language server):
-///
-///     # yaml-language-server: $schema=./watchbell.schema.json
-///
-/// Print it anew after an upgrade. `watchbell validate` checks more: how settings fit together,
-/// and the files that they name.
+/// With it an editor completes settings, shows what each means, and underlines mistakes. Save
+/// it beside the configuration, name it in the configuration's first line, and print it anew
+/// after an upgrade. `watchbell validate` checks more: how settings fit together, and the files
+/// that they name.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:
+  watchbell schema > watchbell.schema.json
+
+The first line of a configuration in TOML (Taplo, Even Better TOML):
+  #:schema ./watchbell.schema.json
+In YAML (YAML language server):
+  # yaml-language-server: $schema=./watchbell.schema.json")]
 pub(super) struct SchemaVerb {}
 
 impl SchemaVerb {
