@@ -1,6 +1,6 @@
 //! What one step of reading came to, and what became of it.
 
-use crate::{EntryId, FeedId, NewQuarantine, QuarantineId, Time};
+use crate::{EntryId, FeedId, Generation, NewQuarantine, QuarantineId, Time};
 
 /// One detection. What its bytes mean is nobody's business here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Covered {
 pub struct Commit {
     /// What was read.
     pub feed: FeedId,
+    /// Under which it was read, for what goes on from the cursor. None of what does not.
+    pub generation: Option<Generation>,
     /// What was found, in order. Known ones are dropped.
     pub records: Vec<Record>,
     /// Whether known ones go to the outbox too.
@@ -74,6 +76,7 @@ impl Commit {
     pub fn new(feed: FeedId, at: Time) -> Self {
         Self {
             feed,
+            generation: None,
             records: Vec::new(),
             again: false,
             around_covered: false,

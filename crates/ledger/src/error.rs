@@ -195,6 +195,9 @@ pub enum Error {
     /// There is no such feed: it was forgotten.
     #[error("the feed is gone: it was forgotten")]
     NoFeed,
+    /// The cursor was moved since the step of reading began.
+    #[error("the cursor was moved meanwhile, so what was read is not written down")]
+    Moved,
     /// There is no such reader.
     #[error("no reader {0}")]
     NoReader(String),

@@ -66,6 +66,11 @@ impl Feed {
     }
 }
 
+/// How often a feed's cursor was moved by somebody else than who reads it. A step of reading
+/// names the one that it began under.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Generation(pub(crate) i64);
+
 /// What reading needs to know of a feed at each step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FeedProgress {
@@ -73,6 +78,8 @@ pub struct FeedProgress {
     pub cursor: Option<Time>,
     /// Keys are complete from here on.
     pub keys_from: Option<Time>,
+    /// Under which it is read from now on.
+    pub generation: Generation,
     /// When it was last read further back than usual, by its service's clock.
     pub rescanned: Option<Time>,
     /// What is in quarantine now.

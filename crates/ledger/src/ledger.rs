@@ -61,8 +61,9 @@ pub trait Ledger: Send + Sync {
     /// Makes one step of reading durable: all of it, or none.
     ///
     /// # Errors
-    /// [`Error::NoFeed`] of one that was forgotten meanwhile; nothing was done, and after
-    /// another error the same may be offered again.
+    /// [`Error::NoFeed`] of one that was forgotten meanwhile, [`Error::Moved`] where the commit
+    /// is of an earlier generation; nothing was done, and after another error the same may be
+    /// offered again.
     fn commit(&self, commit: Commit) -> Result<Committed, Error>;
 
     /// Remembers what went wrong with a feed, until it goes well again.
@@ -71,7 +72,7 @@ pub trait Ledger: Send + Sync {
     /// [`Error`]; nothing was done.
     fn failed(&self, feed: FeedId, failure: Failure) -> Result<(), Error>;
 
-    /// Sets a cursor by hand, back too. What was read from there on is known, whether its
+    /// Sets a cursor by hand, back too, and begins a generation. What was read from there on is known, whether its
     /// keys are still held or not, and does not come again; what was not read comes. With
     /// `replay`, what was read from there on is forgotten and comes again. Returns from when
     /// on it is known what was read: nothing below is to be asked for.

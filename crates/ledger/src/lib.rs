@@ -25,7 +25,7 @@ mod sqlite;
 pub use commit::{Commit, Committed, Covered, Record};
 pub use entry::{Entry, EntryId};
 pub use error::{Error, OpenError};
-pub use feed::{Failure, Feed, FeedId, FeedName, FeedProgress, Totals};
+pub use feed::{Failure, Feed, FeedId, FeedName, FeedProgress, Generation, Totals};
 pub use ledger::Ledger;
 pub use quarantine::{NewQuarantine, NewRejected, QuarantineId, Quarantined, Unread};
 pub use reader::{Backlog, Forgotten, Partition, Position, Reader, ReaderFailure};

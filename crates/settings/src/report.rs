@@ -6,6 +6,7 @@ use crate::decode::DecodeError;
 use crate::error::{ConfigError, Problem, in_order};
 use crate::path::KeyPath;
 use crate::tree::Table;
+use std::path::Path;
 
 /// Problems and warnings about the tree under `root`.
 pub struct Report<'t> {
@@ -25,6 +26,13 @@ impl<'t> Report<'t> {
             problems: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The file that is read; none where all of it comes from flags.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.origin.folder()?;
+        Some(Path::new(self.origin.origin()))
     }
 
     /// A problem with the setting at `path`, or with its absence.

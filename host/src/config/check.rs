@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use watchbell_ledger::private_folder;
 use watchbell_settings::{KeyPath, Report, Table, nearest};
 
 use super::labels;
 use super::names::{Name, TenantKeys};
 use super::sections::{Config, Kind};
+use crate::secret::{Credential, SecretLocation, SecretSettings};
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;
@@ -225,11 +227,35 @@ fn cycles(config: &Config, report: &mut Report<'_>) -> bool {
 /// A sink, or one tenant's part of it.
 type Owner<'c> = (&'c Name, Option<&'c str>);
 
+/// The files that this program keeps or reads: written over, they would be lost.
+fn own_files(config: &Config, file: Option<&Path>) -> HashSet<PathBuf> {
+    let sealed = config
+        .credentials()
+        .filter_map(|credential| match credential {
+            Credential::RefreshToken(consent) => Some(consent.file.clone()),
+            Credential::ClientSecret(_) => None,
+        });
+    let secrets = config.secret_locations().filter_map(|secret| match secret {
+        SecretLocation::File(path) => Some(path.clone()),
+        _ => None,
+    });
+    let backends = config.secrets.values().filter_map(|backend| match backend {
+        SecretSettings::File { path } => Some(path.clone()),
+        _ => None,
+    });
+    let read = config.files().into_iter().chain(file.map(Path::to_owned));
+    let all = read.chain(sealed).chain(secrets).chain(backends);
+    all.map(|path| resolved(&path)).collect()
+}
+
 /// Two sinks that append to one file would cut into each other's lines: as they are
 /// written, and as they are filled in for each tenant that leads there. So would two
 /// tenants. What only the file system knows to be one file is refused by the sinks.
 fn shared_files(config: &Config, report: &mut Report<'_>) {
     let mut files: IndexMap<PathBuf, Owner<'_>> = IndexMap::new();
+    let own = own_files(config, report.file());
+    let kept_in = config.data_dir.as_deref();
+    let kept_in = kept_in.map(|folder| resolved(&private_folder(folder)));
     for (name, sink) in &config.sinks {
         let at = Kind::Sink.path().key(name.as_str()).key("path");
         let parts: Vec<Option<&str>> = if sink.target.is_partitioned() {
@@ -242,7 +268,16 @@ fn shared_files(config: &Config, report: &mut Report<'_>) {
                 continue;
             };
             let owner = (name, tenant);
-            let other = *files.entry(resolved(&path)).or_insert(owner);
+            let file = resolved(&path);
+            let is_kept = kept_in
+                .as_ref()
+                .is_some_and(|folder| file.starts_with(folder));
+            if is_kept || own.contains(&file) {
+                let message = "is a file that this program keeps or reads itself, or one in data_dir; write another";
+                report.error(&at, message);
+                break;
+            }
+            let other = *files.entry(file).or_insert(owner);
             if other != owner {
                 report.error(&at, shared_words(owner, other, &path));
                 break;

@@ -95,8 +95,6 @@ impl Operator {
         replay: bool,
     ) -> Result<Outcome, Refused> {
         let feed = self.feeds.find(source, tenant)?;
-        // A window that is being read would move it on again.
-        let mut epoch = feed.epoch.lock().await;
         let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
         let (stood, covered, keys) = blocking(move || {
             let (stood, covered) = (ledger.feed_progress(id)?, ledger.covered(id, "")?);
@@ -104,7 +102,6 @@ impl Operator {
             Ok::<_, ledger::Error>((stood, covered, keys))
         })
         .await?;
-        *epoch += 1;
         let moved = Moved {
             source,
             tenant,

@@ -230,13 +230,11 @@ impl PartitionTask {
 
     fn delivery(&self, pending: Pending) -> Delivery {
         let events = &pending.events;
-        let parts = match self.spec.factory.batch_limits() {
-            Some(limits) => split(events, limits.max_events, limits.max_bytes, |event| {
-                event.bytes.len()
-            }),
-            None if events.is_empty() => Vec::new(),
-            None => Vec::from([0..events.len()]),
-        };
+        let limits = self.spec.factory.batch_limits();
+        let (max_events, max_bytes) = limits.map_or((usize::MAX, usize::MAX), |limits| {
+            (limits.max_events, limits.max_bytes)
+        });
+        let parts = split(events, max_events, max_bytes, |event| event.bytes.len());
         Delivery {
             bisection: Bisection::new(parts),
             batch: Arc::new(Batch {

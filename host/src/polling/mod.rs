@@ -30,12 +30,12 @@ pub use backfill::{Backfill, BackfillError, Progress};
 pub(crate) use backfill::{end_job, wait_for_delivery};
 pub use backpressure::{Backpressure, BufferLimit, PauseReason};
 pub use clock::{Clock, SystemClock};
-pub use feed::{Epoch, Feed, Handle, PollStatus, Shared};
+pub use feed::{Feed, Handle, PollStatus, Shared};
 pub use memory_budget::{MemoryBudget, Reservation};
 pub use preview::{Preview, PreviewError, preview};
 pub use registry::{FeedRegistry, UnknownFeed};
 pub use scheduler::{FeedBehind, FeedChanges, PollingReport, Scheduler};
-pub use service_clock::{ImplausibleDate, ServiceClock};
+pub use service_clock::{ImplausibleDate, ServiceClock, ServiceTime};
 pub use window_plan::TimeRange;
 
 /// The local time as the ledger counts it, for people.

@@ -59,7 +59,9 @@ pub async fn preview(
         Some(ledger) => stored(AsyncLedger::new(ledger), name).await?,
         None => Stored::default(),
     };
-    let (now, stands) = (service_clock.at(clock.monotonic()), stored.stands);
+    let stands = stored.stands;
+    let time = service_clock.between(clock.monotonic(), clock.wall());
+    let now = time.latest;
     let mut preview = Preview {
         cursor: stands.cursor.map(instant),
         now,
@@ -69,7 +71,7 @@ pub async fn preview(
         new: Vec::new(),
     };
     let settings = client.settings();
-    let Some((from, to)) = poll_range(settings, stands, now) else {
+    let Some((from, to)) = poll_range(settings, stands, time) else {
         return Ok(preview);
     };
     let size = WindowSize::new(settings.reading.max_window);

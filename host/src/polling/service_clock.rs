@@ -6,7 +6,10 @@
 //!
 //! A Date is cut to whole seconds and made after the request was sent, so what it gives
 //! is a lower bound of the service's time when the request was sent, and the greatest
-//! of a few of them is the nearest.
+//! of a few of them is the nearest. But one of a service's machines may be wrong. So there
+//! are two answers: the latest time that it may be, up to which is asked, and the earliest,
+//! beyond which nothing counts as read. Where they differ nothing is late and nothing is
+//! lost; what lies between them is only asked for again.
 
 use super::clock::Clock;
 use crate::sources::ServiceDate;
@@ -28,6 +31,15 @@ pub struct ServiceClock {
     local: ServiceDate,
     dates: VecDeque<ServiceDate>,
     disbelieved: bool,
+}
+
+/// What time it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTime {
+    /// No later than the service's clock, unless all that is known of it is wrong.
+    pub earliest: DateTime<Utc>,
+    /// By the answer that shows the latest.
+    pub latest: DateTime<Utc>,
 }
 
 /// A Date that is too far from the local clock to be used.
@@ -87,11 +99,29 @@ impl ServiceClock {
         Ok(())
     }
 
-    /// The service's time at `when`: never more than it really was.
+    /// The latest that the service's time may be at `when`.
     #[must_use]
     pub fn at(&self, when: Instant) -> DateTime<Utc> {
         let best = self.dates.iter().map(|seen| seen.time_at(when)).max();
         best.unwrap_or_else(|| self.local.time_at(when))
+    }
+
+    /// What the service's time may be at `when`, which is `local` by the local clock: that
+    /// counts as well, unless it is so far behind that it must be what is wrong.
+    #[must_use]
+    pub fn between(&self, when: Instant, local: DateTime<Utc>) -> ServiceTime {
+        let latest = self.at(when);
+        let dates = self.dates.iter().map(|seen| seen.time_at(when));
+        let earliest = dates.min().unwrap_or(latest);
+        let is_believed = earliest - local <= FURTHEST;
+        ServiceTime {
+            earliest: if is_believed {
+                earliest.min(local)
+            } else {
+                earliest
+            },
+            latest,
+        }
     }
 }
 
@@ -146,6 +176,32 @@ mod tests {
         observe(&mut clock, at, noon() + TimeDelta::seconds(2));
         assert_eq!(clock.at(at), noon() + TimeDelta::seconds(2));
         assert_eq!(clock.at(start), noon() + TimeDelta::milliseconds(800));
+    }
+
+    /// Once, one answer that was an hour ahead took the cursor with it, and what came in that
+    /// hour was never asked for.
+    #[test]
+    fn one_date_ahead_makes_nothing_count_as_read_that_was_not() {
+        let start = Instant::now();
+        let mut clock = ServiceClock::new(start, noon());
+        for hours in [0, 1, 0] {
+            observe(&mut clock, start, noon() + TimeDelta::hours(hours));
+        }
+        let at = after(start, 5000);
+        let local = noon() + TimeDelta::seconds(5);
+        let time = clock.between(at, local);
+        assert_eq!(
+            (time.earliest, time.latest),
+            (local, local + TimeDelta::hours(1))
+        );
+        // Where it is the only one, the local clock says no.
+        let mut clock = ServiceClock::new(start, noon());
+        observe(&mut clock, start, noon() + TimeDelta::hours(1));
+        assert_eq!(clock.between(start, noon()).earliest, noon());
+        // One that is days behind is what is wrong.
+        let long_ago = noon() - TimeDelta::days(3);
+        let time = clock.between(start, long_ago);
+        assert_eq!(time.earliest, noon() + TimeDelta::hours(1));
     }
 
     #[test]
@@ -210,6 +266,7 @@ mod tests {
             let at = after(start, millis);
             let _ = clock.observe(ServiceDate { at, time: instant(seconds) }, instant(local));
             let _ = (clock.at(start), clock.at(at), clock.at(after(at, millis)));
+            let _ = clock.between(at, instant(local));
         }
     }
 }

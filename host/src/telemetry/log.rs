@@ -45,6 +45,8 @@ pub fn start(format: Format, verbosity: i16) -> Result<(), NotAFilter> {
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // That a line cannot be written would be said on stderr too, which is where it cannot.
+        .log_internal_errors(false)
         .with_target(false);
     // Fails only when a log was started before, as tests in one process do.
     let _ = match format {

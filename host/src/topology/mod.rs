@@ -9,7 +9,7 @@ pub use reload::{Changed, Difference, Replan};
 use crate::config::{Config, Name};
 use crate::delivery::{Pipeline, SinkSpec, SinkTask};
 use crate::polling::{
-    AsyncLedger, Backpressure, BufferLimit, Clock, Epoch, Feed, FeedChanges, FeedRegistry, Handle,
+    AsyncLedger, Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle,
     MemoryBudget, PollingReport, Scheduler, Shared, SystemClock,
 };
 use crate::sources::SourceClient;
@@ -120,7 +120,6 @@ impl Service {
                 id,
                 client,
                 shared: shared.clone(),
-                epoch: Epoch::default(),
             };
             feeds.push(Feed::new(&handle, stop.subscribe()));
             registry.insert(handle);

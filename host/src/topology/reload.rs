@@ -122,10 +122,6 @@ impl Reload<'_> {
                 id,
                 client,
                 shared: self.shared.clone(),
-                epoch: old
-                    .as_ref()
-                    .map(|old| Arc::clone(&old.epoch))
-                    .unwrap_or_default(),
             };
             match old {
                 Some(_) => changed.feeds.changed.push(feed),

@@ -20,6 +20,33 @@ fn stuck(running: &watchbell_simulator::Running) -> Home {
     home
 }
 
+/// Once, a log on a full disk ended the program, and with it all delivery.
+#[test]
+fn a_log_that_cannot_be_written_stops_no_delivery() {
+    for format in ["text", "json"] {
+        let running = start(ended());
+        let home = Home::with(&to_file(&running, "since = \"PT1H\""));
+        let mut command = home.watchbell(["run", "-c", "watchbell.toml", "--once"]);
+        command.args(["--log-format", format, "-vv"]);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ended = command.stderr(full).status().unwrap();
+        assert_eq!(ended.code(), Some(0), "{format}");
+        once_each(&home.read("all.ndjson"), &visible(&running));
+    }
+    // Nobody reads it any more.
+    let running = start(ended());
+    let home = Home::with(&to_file(&running, "since = \"PT1H\""));
+    let mut command = home.watchbell(["run", "-c", "watchbell.toml", "-vv"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    wait_until("all", || {
+        lines_of(&home.read("all.ndjson")) == visible(&running).len()
+    });
+    assert_eq!(child.try_wait().unwrap(), None, "it ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// The listener used to be made anew between the two, so that the second was lost: the
 /// process waited out its minute.
 #[test]

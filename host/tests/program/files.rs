@@ -35,6 +35,37 @@ fn a_sink_whose_disk_is_not_mounted_ends_the_start_and_writes_nothing() {
     once_each(&home.read("disk/all.ndjson"), &visible(&running));
 }
 
+/// Once, detections were appended to the ledger, and counted as delivered.
+#[test]
+fn what_the_program_keeps_or_reads_itself_is_no_file_of_a_sink() {
+    let running = start(ended());
+    let home = Home::with("");
+    fs::create_dir_all(home.path("data")).unwrap();
+    home.write("secret", "s3cret\n");
+    std::os::unix::fs::symlink(home.path("data"), home.path("linked")).unwrap();
+    for path in [
+        "data/ledger.sqlite",
+        "data/alerts.ndjson",
+        "linked/alerts.ndjson",
+        "watchbell.toml",
+        "./secret",
+    ] {
+        let config = to_file(&running, "since = \"PT1H\"").replace("all.ndjson", path);
+        let line = config
+            .lines()
+            .find(|line| line.starts_with("client_secret"));
+        let config = config.replace(line.unwrap(), "client_secret_file = \"secret\"");
+        home.write("watchbell.toml", &config);
+        for verb in ["validate", "run"] {
+            let said = home.run(verb, &[]).failed(78);
+            let words = "sinks.all.path: is a file that this program keeps or reads itself";
+            assert!(said.contains(words), "{path}: {said}");
+        }
+        assert_eq!(home.read("watchbell.toml"), config);
+    }
+    assert_eq!(home.read("secret"), "s3cret\n");
+}
+
 #[test]
 fn two_sinks_whose_paths_are_one_file_are_refused_and_only_one_writes() {
     let running = start(ended());

@@ -8,11 +8,19 @@ use sha2::{Digest, Sha256};
 
 pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed, Error> {
     let feed = work.feed;
-    let (source, label, cursor): (String, String, Option<Time>) = connection
-        .prepare_cached("SELECT source, label, cursor FROM feed WHERE id = ?")?
-        .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let (source, label, cursor, generation): (String, String, Option<Time>, i64) = connection
+        .prepare_cached("SELECT source, label, cursor, generation FROM feed WHERE id = ?")?
+        .query_row([feed.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?
         .ok_or(Error::NoFeed)?;
+    if work
+        .generation
+        .is_some_and(|read_under| read_under.0 != generation)
+    {
+        return Err(Error::Moved);
+    }
     let from = Origin {
         feed,
         source: &source,

@@ -21,7 +21,7 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x5742_4c4c;
 
 /// What brings a file from each version to the next.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("schema.sql"),
     include_str!("tenants.sql"),
     include_str!("held.sql"),
@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("failing.sql"),
     include_str!("windows.sql"),
     include_str!("undated.sql"),
+    include_str!("generation.sql"),
 ];
 
 /// A process that ends gives its lock back at once, but one that it was just starting

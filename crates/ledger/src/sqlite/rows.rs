@@ -1,7 +1,7 @@
 //! Feeds, from rows.
 
 use super::covered;
-use crate::{Error, Failure, Feed, FeedId, FeedName, FeedProgress, Time, Totals};
+use crate::{Error, Failure, Feed, FeedId, FeedName, FeedProgress, Generation, Time, Totals};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "SELECT f.id, f.source, f.tenant, f.api, f.cursor, f.keys_from,
@@ -96,12 +96,13 @@ pub(super) fn feed_progress(connection: &Connection, feed: FeedId) -> Result<Fee
         )?
         .query_row([feed.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     connection
-        .prepare_cached("SELECT cursor, keys_from, rescanned FROM feed WHERE id = ?")?
+        .prepare_cached("SELECT cursor, keys_from, rescanned, generation FROM feed WHERE id = ?")?
         .query_row([feed.0], |row| {
             Ok(FeedProgress {
                 cursor: row.get(0)?,
                 keys_from: row.get(1)?,
                 rescanned: row.get(2)?,
+                generation: Generation(row.get(3)?),
                 quarantined: u64::try_from(quarantined).unwrap_or(0),
                 quarantined_bytes: u64::try_from(bytes).unwrap_or(0),
             })
@@ -130,7 +131,7 @@ pub(super) fn set_cursor(
     }
     let keys_from = keys_from.map(|keys_from| keys_from.min(to));
     connection.execute(
-        "UPDATE feed SET cursor = ?, keys_from = ? WHERE id = ?",
+        "UPDATE feed SET cursor = ?, keys_from = ?, generation = generation + 1 WHERE id = ?",
         params![to, keys_from, feed.0],
     )?;
     Ok(keys_from)

@@ -434,6 +434,31 @@ fn a_cursor_that_is_moved_back_below_the_keys_reads_what_was_not_read_and_nothin
     assert_eq!(read_range(ledger, s, (100, 400), 0), 300);
 }
 
+#[test]
+fn what_was_read_before_the_cursor_was_moved_is_not_written_down() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    let read_under = ledger.feed_progress(s).unwrap().generation;
+    let commit = |generation, time| Commit {
+        generation: Some(generation),
+        records: vec![record("x", time)],
+        cursor: Some(time + 1),
+        ..Commit::new(s, NOW)
+    };
+    assert_eq!(ledger.commit(commit(read_under, 100)).unwrap().fresh, 1);
+    ledger.set_cursor(s, 50, false).unwrap();
+    let moved = ledger.commit(commit(read_under, 200));
+    assert_eq!(moved, Err(Error::Moved));
+    let opened = opened.reopen();
+    let ledger = &opened.ledger;
+    let progress = ledger.feed_progress(s).unwrap();
+    assert_eq!(progress.cursor, Some(50), "it was moved on again");
+    assert_eq!(ledger.commit(commit(read_under, 200)), Err(Error::Moved));
+    let done = ledger.commit(commit(progress.generation, 200)).unwrap();
+    assert_eq!(done.fresh, 1, "it was kept");
+}
+
 /// What could not be read is not among what was read, wherever the cursor is moved.
 #[test]
 fn moving_a_cursor_back_takes_nothing_from_what_is_in_quarantine() {

@@ -7,7 +7,7 @@ use super::super::memory_budget::MemoryBudget;
 use crate::config::{Name, Source};
 use crate::sources::SourceClient;
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use watchbell_ledger::{self as ledger, Commit, Committed, FeedId, FeedName};
 
 /// What the feeds of a process share with those who deliver and those who command.
@@ -46,9 +46,6 @@ impl Shared {
     }
 }
 
-/// Held while a window is read; whoever moves the cursor by hand takes it and counts up.
-pub type Epoch = Arc<Mutex<u64>>;
-
 /// What others need to work on the same feed.
 #[derive(Clone)]
 pub struct Handle {
@@ -60,8 +57,6 @@ pub struct Handle {
     pub client: Arc<dyn SourceClient>,
     /// What the feeds share.
     pub shared: Shared,
-    /// What whoever moves the cursor must permit.
-    pub epoch: Epoch,
 }
 
 impl Handle {

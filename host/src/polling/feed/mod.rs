@@ -13,7 +13,7 @@ mod stop;
 use super::clock::Clock;
 use super::reader::{Keep, Remainder, Rows, WindowOutcome, WindowReader, instant, nanos};
 use super::retry::Backoff;
-use super::service_clock::ServiceClock;
+use super::service_clock::{ServiceClock, ServiceTime};
 use super::window_plan::{TimeRange, WindowPlan, WindowSize};
 use crate::config::{Name, Reading, Rescan, Source};
 use crate::exit::Exit;
@@ -21,15 +21,15 @@ use crate::sources::{ServiceDate, SourceClient};
 use crate::telemetry::metrics::Counts;
 use crate::telemetry::{Incident, printable};
 use chrono::{DateTime, TimeDelta, Utc};
-pub use handle::{Epoch, Handle, Shared};
+pub use handle::{Handle, Shared};
 pub(super) use quarantine::gaps;
 use report::PollSummary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use stop::PollStatus;
 use stop::StopReason;
-use tokio::sync::{OwnedMutexGuard, watch};
-use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress};
+use tokio::sync::watch;
+use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress, Generation};
 
 /// How long a poll goes on that has much to read, before others go first.
 const MAX_POLL: Duration = Duration::from_secs(1);
@@ -55,8 +55,8 @@ pub struct Feed {
     window_size: WindowSize,
     /// What is left of a poll that was interrupted.
     plan: Option<WindowPlan>,
-    epoch: Epoch,
-    epoch_seen: u64,
+    /// Under which the plan was made.
+    generation: Option<Generation>,
     backoff: Backoff,
     /// Why the last poll failed, as an end of the program says it.
     last_failure: Option<(Exit, String)>,
@@ -90,8 +90,7 @@ impl Feed {
             reader: WindowReader::new(Arc::clone(client), Arc::clone(clock), FIRST_ANSWER_BYTES),
             window_size: WindowSize::new(client.settings().reading.max_window),
             plan: None,
-            epoch: Arc::clone(&handle.epoch),
-            epoch_seen: 0,
+            generation: None,
             backoff: Backoff::default(),
             last_failure: None,
             incident: Incident::default(),
@@ -132,7 +131,6 @@ impl Feed {
         }
         self.reader.inherit_size(&old.reader);
         self.service_clock = old.service_clock;
-        self.epoch_seen = old.epoch_seen;
         self.incident = old.incident;
         self.bounds_incident = old.bounds_incident;
         self.skew_incident = old.skew_incident;
@@ -211,6 +209,14 @@ impl Feed {
         if quarantined >= self.client.settings().max_quarantine_bytes {
             return Err(StopReason::QuarantineFull(stands));
         }
+        if self
+            .generation
+            .replace(stands.generation)
+            .is_some_and(|one| one != stands.generation)
+        {
+            self.plan = None;
+            return Err(StopReason::CursorMoved);
+        }
         let mut plan = match self.plan.take() {
             Some(plan) => plan,
             None => match self.begin(stands).await? {
@@ -230,9 +236,10 @@ impl Feed {
 
     /// The windows from what was read to the service's now.
     async fn begin(&mut self, stands: FeedProgress) -> Result<Option<WindowPlan>, StopReason> {
-        let (settings, now) = (self.client.settings(), self.service_now());
-        let rescan = due_rescan(&settings.reading, stands, now);
-        self.rescan_began = rescan.map(|_| now);
+        let settings = self.client.settings();
+        let now = self.service_time(self.clock().monotonic());
+        let rescan = due_rescan(&settings.reading, stands, now.earliest);
+        self.rescan_began = rescan.map(|_| now.earliest);
         if let Some(rescan) = rescan.filter(|_| stands.cursor.is_some()) {
             tracing::info!(back = %rescan.back, "reading further back for stragglers");
         }
@@ -260,10 +267,9 @@ impl Feed {
             self.check_backpressure().await?;
             let permit = self.client.try_acquire_request();
             permit.map_err(StopReason::RateLimited)?;
-            let epoch = self.lock_epoch().await?;
             let answer = self.reader.read(window, self.shared.memory.largest()).await;
             self.observe_answers();
-            let sent = self.service_clock.at(answer.sent_at);
+            let sent = self.service_time(answer.sent_at).earliest;
             match answer.outcome {
                 WindowOutcome::Rows(rows, remainder) => {
                     let (bytes, ignores_until) = (rows.bytes, rows.lie_beyond(window));
@@ -282,7 +288,6 @@ impl Feed {
                 }
                 WindowOutcome::NeedsMemory => return Err(StopReason::Yield),
                 WindowOutcome::Failed(failed) => {
-                    drop(epoch);
                     self.handle_failure(plan, window, failed, summary).await?;
                 }
             }
@@ -290,20 +295,11 @@ impl Feed {
         Ok(())
     }
 
-    /// Held while what is read becomes durable, so that nobody moves the cursor meanwhile.
-    async fn lock_epoch(&mut self) -> Result<OwnedMutexGuard<u64>, StopReason> {
-        let epoch = Arc::clone(&self.epoch).lock_owned().await;
-        if *epoch != self.epoch_seen {
-            self.epoch_seen = *epoch;
-            return Err(StopReason::CursorMoved);
-        }
-        Ok(epoch)
-    }
-
     /// It was read as far back as it should: counted from when that began.
     async fn end_rescan(&mut self) -> Result<(), StopReason> {
         if let Some(began) = self.rescan_began.take() {
             let mut commit = self.new_commit();
+            commit.generation = self.generation;
             commit.rescanned = Some(nanos(began));
             self.shared.commit(commit).await?;
         }
@@ -325,6 +321,7 @@ impl Feed {
         summary.read += rows.count();
         self.warn_of_halves(&rows.alerts);
         let mut commit = self.new_commit();
+        commit.generation = self.generation;
         commit.quarantine = rows.quarantine(window);
         commit.keys_from = Some(keys_from);
         commit.read_to = Some(nanos(window.to));
@@ -350,8 +347,8 @@ impl Feed {
         Ok(done)
     }
 
-    /// The window was read: the cursor moves to its end, though never past the service's
-    /// time when it was asked.
+    /// The window was read: the cursor moves to its end, though never past the earliest time
+    /// that it may have been at the service when it was asked.
     fn advance(&self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
         let reading = self.client.settings().reading;
         let end = window.to.min(sent);
@@ -365,7 +362,7 @@ impl Feed {
             reason = "seconds fit for ten million years"
         )]
         self.counts.cursor.set(end.timestamp() as f64);
-        commit.covered = Some(Covered {
+        commit.covered = (window.from < end).then(|| Covered {
             job: String::new(),
             from: nanos(window.from),
             to: nanos(end),
@@ -401,6 +398,14 @@ impl Feed {
         self.service_clock.at(self.clock().monotonic())
     }
 
+    /// What the service's time may have been.
+    fn service_time(&self, when: Instant) -> ServiceTime {
+        let passed = TimeDelta::from_std(self.clock().elapsed(when)).unwrap_or_default();
+        let local = self.clock().wall().checked_sub_signed(passed);
+        let local = local.unwrap_or_else(|| self.clock().wall());
+        self.service_clock.between(when, local)
+    }
+
     fn new_commit(&self) -> Commit {
         Commit::new(self.id, self.clock().ledger_time())
     }
@@ -411,18 +416,18 @@ impl Feed {
 pub(super) fn poll_range(
     settings: &Source,
     stands: FeedProgress,
-    now: DateTime<Utc>,
+    now: ServiceTime,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let overlap = settings.reading.overlap;
-    let back = due_rescan(&settings.reading, stands, now)
+    let back = due_rescan(&settings.reading, stands, now.earliest)
         .map_or(overlap, |rescan| overlap.max(rescan.back));
-    let settled = now - settings.reading.settle;
+    let settled = now.latest - settings.reading.settle;
     let to = match settings.until {
-        Some(until) => until.resolve(now).min(settled),
+        Some(until) => until.resolve(now.latest).min(settled),
         None => settled,
     };
     let from = match (stands.cursor, stands.keys_from) {
-        (None, _) => settings.since.resolve(now),
+        (None, _) => settings.since.resolve(now.earliest),
         (Some(cursor), None) => instant(cursor),
         // Below that, what was delivered is not known any more.
         (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),

@@ -53,11 +53,12 @@ impl Feed {
         };
         tracing::error!(error = %failed.error, from = %window.from, to = %window.to,
             "cannot be read; the millisecond is in quarantine and the source goes on (watchbell state quarantine list)");
-        let _epoch = self.lock_epoch().await?;
         let mut commit = self.new_commit();
+        commit.generation = self.generation;
         commit.quarantine = vec![failed.into_gap(window)];
         commit.keys_from = Some(nanos(window.from));
-        self.advance(&mut commit, window, window.to);
+        let now = self.service_time(self.clock().monotonic());
+        self.advance(&mut commit, window, now.earliest);
         summary.quarantined += self.shared.commit(commit).await?.quarantined;
         plan.skip(window);
         self.end_incident();

@@ -47,7 +47,10 @@ pub(super) enum StopReason {
 
 impl From<ledger::Error> for StopReason {
     fn from(error: ledger::Error) -> Self {
-        Self::Ledger(error)
+        match error {
+            ledger::Error::Moved => Self::CursorMoved,
+            error => Self::Ledger(error),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::delivery::record;
 use crate::polling::async_ledger::{AsyncLedger, Pause};
 use crate::polling::clock::Clock;
 use crate::polling::reader::nanos;
-use crate::polling::{Backpressure, Epoch, Feed, Handle, MemoryBudget, Scheduler, Shared};
+use crate::polling::{Backpressure, Feed, Handle, MemoryBudget, Scheduler, Shared};
 use chrono::TimeDelta;
 use fastrand::Rng;
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ const TOO_MANY: u64 = 3_000_000;
 /// A program that runs for a day.
 pub(super) struct Program {
     rng: Rng,
+    /// Of who moves the cursor back by hand.
+    operator: Rng,
     day: Arc<Day>,
     deaths: u64,
     world: Arc<World>,
@@ -66,6 +68,7 @@ impl Program {
             day: Arc::new(day),
             deaths,
             rng,
+            operator: Rng::with_seed(!seed),
             world: World::new(wall),
             folder: folder.unwrap(),
             ledger: None,
@@ -101,6 +104,7 @@ impl Program {
     /// A process: until it dies, or the day is over.
     fn live(&mut self, steps: Option<u64>) -> FeedId {
         let ledger = self.open();
+        let operator = (Arc::clone(&ledger), self.operator.fork());
         let name = "s".parse().unwrap();
         let feed_name = Handle::feed_name(&name, &self.day.settings);
         let id = ledger
@@ -135,7 +139,6 @@ impl Program {
                 memory: memory.clone(),
                 clock: Arc::clone(&clock),
             },
-            epoch: Epoch::default(),
         };
         let stop = watch::Sender::new(false);
         let feed = Feed::new(&handle, stop.subscribe());
@@ -160,10 +163,12 @@ impl Program {
                 stop.send_replace(true);
                 std::future::pending::<()>().await;
             };
+            let moving = move_cursor_back(operator, id, &*clock, &world);
             tokio::select! {
                 biased;
                 () = world.over.notified() => {}
                 () = stopping => {}
+                () = moving => {}
                 _ = scheduler.run(vec![feed], changed) => {}
             }
         });
@@ -230,5 +235,27 @@ impl Program {
         };
         wrong.push(format!("{day:?}"));
         Err(wrong.join("\n"))
+    }
+}
+
+/// Moves the cursor back by hand, every few hours until the day is over: what was read is
+/// known and must not come again, and what is read meanwhile must not be lost.
+async fn move_cursor_back(
+    (ledger, mut rng): (Arc<Sqlite>, Rng),
+    feed: FeedId,
+    clock: &dyn Clock,
+    world: &World,
+) {
+    loop {
+        clock
+            .sleep(Duration::from_secs(rng.u64(3600..20_000)))
+            .await;
+        if world.now() >= DAY {
+            std::future::pending::<()>().await;
+        }
+        if let Some(cursor) = ledger.feed_progress(feed).unwrap().cursor {
+            let to = cursor - 1_000_000_000 * rng.i64(0..30_000);
+            ledger.set_cursor(feed, to, false).unwrap();
+        }
     }
 }

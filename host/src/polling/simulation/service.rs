@@ -55,7 +55,13 @@ impl SimulatedClient {
 
     fn date(&self, sent_at: Instant) -> ServiceDate {
         let second = TimeDelta::seconds(1);
-        let cut = self.world.service_time().duration_trunc(second).unwrap();
+        // Now and then a machine of the service answers whose clock is wrong.
+        let wrong = self.random(|rng| match rng.u8(..40) {
+            0 => rng.i64(-20_000..20_000),
+            _ => 0,
+        });
+        let now = self.world.service_time() + TimeDelta::seconds(wrong);
+        let cut = now.duration_trunc(second).unwrap();
         let waited = self.clock().elapsed(sent_at);
         ServiceDate {
             at: sent_at,

@@ -19,8 +19,9 @@ use watchbell_tests::{EXAMPLE_PROCESSOR, bombs};
 /// Connections to the metrics listener at one time: many more than it takes.
 const IDLE: usize = 400;
 
-/// Connections that a round must have seen, on average, or the listener was not crowded.
-const LISTENED: usize = 100;
+/// Connections that a round must have seen, on average, or the listener was not crowded. On
+/// a busy machine there are few in a round.
+const LISTENED: usize = 25;
 
 #[test]
 fn killed_anywhere_beside_all_that_goes_wrong() {
@@ -60,7 +61,9 @@ fn killed_anywhere_beside_all_that_goes_wrong() {
     });
     let crowded = crowd.leave();
     assert!(crowded > rounds * LISTENED, "{crowded} idle connections");
-    // What is checked is read to its end alone.
+    // What is checked is read to its end alone. A service that still cuts answers short would
+    // end that with 69.
+    running.clear_faults();
     home.write("watchbell.toml", &configuration(&running));
     let alone = [
         "run",
@@ -71,7 +74,7 @@ fn killed_anywhere_beside_all_that_goes_wrong() {
         "through",
     ];
     let ran = run(&mut home.watchbell(alone));
-    assert!(matches!(ran.code, Some(0 | 75)), "{ran:?}");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     complete_and_once(&home, &running, seed, &met);
 }
 

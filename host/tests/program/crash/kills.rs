@@ -175,7 +175,8 @@ fn after_growth(home: &Home, random: &mut fastrand::Rng) {
     let mut is_delivering = false;
     let mut wanted = random.u32(1..6);
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(10) {
+    // On a busy machine a start alone may take that long.
+    while begun.elapsed() < Duration::from_secs(60) {
         let now = sizes();
         is_delivering |= now[0] != last[0];
         if is_delivering && now != last {
