@@ -55,6 +55,14 @@ impl BackfillVerb {
                 "--to: is not after --from; make it later",
             ));
         }
+        if let TimeBound::At(begin) = self.from
+            && begin > now
+        {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--from: is in the future, and nothing can be read of it yet",
+            ));
+        }
         if self.again {
             // Stopped and started again it must mean the same range.
             let is_fixed = |bound: &TimeBound| matches!(bound, TimeBound::At(_));

@@ -119,14 +119,22 @@ fn file_problem(path: &Path) -> Option<String> {
         Ok(about) if about.is_dir() => {
             Some(format!("{}: is a folder, not a file", looked.display()))
         }
+        Ok(about) if !about.is_file() => Some(format!("{}: is no regular file", looked.display())),
         Ok(_) => not_accessible(&looked, Access::WRITE_OK)
             .map(|words| format!("{}: {words}", looked.display())),
+        Err(error) if !is_missing(&error) => Some(format!("{}: {error}", looked.display())),
         Err(_) => folder_problem_here(looked.parent().unwrap_or(&looked)),
     };
     match files::run(path, look) {
         Ok(found) => found,
         Err(error) => Some(format!("{}: {error}", path.display())),
     }
+}
+
+/// Whether nothing stands there, or is in the way of what would.
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 /// Why a folder could neither be used nor made.

@@ -9,6 +9,7 @@
 use crate::secret::SecretError;
 use crate::sources::PollError;
 use std::time::Duration;
+use watchbell_egress as egress;
 use watchbell_sandbox::contract::{Error, Malformed, Refusal};
 use watchbell_sandbox::{CallError, Limit};
 
@@ -51,6 +52,11 @@ impl RetryClass {
     pub(super) fn of(error: &PollError, body: &[u8]) -> Self {
         match error {
             error if error.is_mendable() => Self::Mend,
+            // No narrower window has smaller headers.
+            PollError::Service {
+                cause: Some(egress::Error::HeadersTooLarge { .. }),
+                ..
+            } => Self::Later(None),
             PollError::Service { error, .. } => match &**error {
                 Error::Throttled(refusal) => Self::Throttled(heeded(refusal)),
                 Error::Unavailable(refusal) => Self::Later(heeded(refusal)),

@@ -107,21 +107,20 @@ impl ServiceClock {
     }
 
     /// What the service's time may be at `when`, which is `local` by the local clock: that
-    /// counts as well, unless it is so far behind that it must be what is wrong.
+    /// counts as well, as long as few answers speak against it, and unless it is so far behind
+    /// that it must be what is wrong.
     #[must_use]
     pub fn between(&self, when: Instant, local: DateTime<Utc>) -> ServiceTime {
         let latest = self.at(when);
         let dates = self.dates.iter().map(|seen| seen.time_at(when));
         let earliest = dates.min().unwrap_or(latest);
-        let is_believed = earliest - local <= FURTHEST;
-        ServiceTime {
-            earliest: if is_believed {
-                earliest.min(local)
-            } else {
-                earliest
-            },
-            latest,
-        }
+        let is_heard = self.dates.len() < REMEMBERED && earliest - local <= FURTHEST;
+        let earliest = if is_heard {
+            earliest.min(local)
+        } else {
+            earliest
+        };
+        ServiceTime { earliest, latest }
     }
 }
 
@@ -198,9 +197,15 @@ mod tests {
         let mut clock = ServiceClock::new(start, noon());
         observe(&mut clock, start, noon() + TimeDelta::hours(1));
         assert_eq!(clock.between(start, noon()).earliest, noon());
-        // One that is days behind is what is wrong.
+        // One that is days behind is what is wrong itself.
         let long_ago = noon() - TimeDelta::days(3);
         let time = clock.between(start, long_ago);
+        assert_eq!(time.earliest, noon() + TimeDelta::hours(1));
+        // And so it is where many answers agree.
+        for _ in 0..REMEMBERED {
+            observe(&mut clock, start, noon() + TimeDelta::hours(1));
+        }
+        let time = clock.between(start, noon());
         assert_eq!(time.earliest, noon() + TimeDelta::hours(1));
     }
 

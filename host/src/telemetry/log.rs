@@ -39,8 +39,14 @@ pub struct NotAFilter {
 /// [`NotAFilter`]: the variable holds none. A filter that is taken for something else
 /// would silence errors too.
 pub fn start(format: Format, verbosity: i16) -> Result<(), NotAFilter> {
-    let filter = match std::env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => parse(&text)?,
+    let filter = match std::env::var_os(VARIABLE).map(|text| text.into_string()) {
+        Some(Ok(text)) if !text.trim().is_empty() => parse(&text)?,
+        Some(Err(text)) => {
+            return Err(NotAFilter {
+                directive: super::printable(&text.to_string_lossy()),
+                reason: "it is not UTF-8".to_owned(),
+            });
+        }
         _ => EnvFilter::new(usual(verbosity)),
     };
     let lines = tracing_subscriber::fmt()

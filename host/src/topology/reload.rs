@@ -5,7 +5,6 @@ use super::sinks::RunningSinks;
 use super::{Plan, buffer_limit, register_feeds, register_sinks};
 use crate::polling::{Feed, FeedChanges, FeedRegistry, Handle, Shared};
 use std::collections::HashSet;
-use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_ledger as ledger;
 

@@ -228,6 +228,10 @@ fn wrong_values_of_flags_that_every_verb_has_are_usage() {
         let said = run(home.watchbell(["poll"]).env(name, value)).failed(64);
         assert!(said.contains(value), "{said}");
     }
+    let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff");
+    let odd: &std::ffi::OsStr = odd;
+    let said = run(home.watchbell(["poll"]).env("WATCHBELL_LOG", odd)).failed(64);
+    assert!(said.contains("not UTF-8"), "{said}");
 }
 
 /// `WATCHBELL_LOG=verbose` used to silence everything, errors too.

@@ -36,12 +36,12 @@ impl Feed {
         let ahead = self.service_now() - wall;
         let said = if ahead.abs() > SKEW {
             let words = format!(
-                "this machine's clock is {} s {}; set right the one that is wrong",
+                "this machine's clock is {} s {} the service's, whose is used; set it right",
                 ahead.num_seconds().abs(),
                 if ahead > TimeDelta::zero() {
-                    "behind the service's: detections are read up to the service's time, and the cursor follows the earlier of the two"
+                    "behind"
                 } else {
-                    "ahead of the service's, which is used"
+                    "ahead of"
                 },
             );
             self.skew_incident.record_kind("skew", &words)

@@ -13,7 +13,7 @@ use watchbell_settings::{Format, TimeBound};
 /// How long faults last; after that, everything is well for a while.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long it is well: enough for a rescan and some tries of what is in quarantine.
-pub(super) const AFTER: Duration = Duration::from_secs(6 * 3600);
+pub(super) const AFTER: Duration = Duration::from_secs(5 * 3600);
 
 /// One row of a service.
 #[derive(Debug, Clone)]
