@@ -24,8 +24,9 @@
 //! - what is wrong: [`Problem`], [`Report`], [`ConfigError`]; [`nearest`] and [`instead`] for
 //!   "did you mean"
 //! - values that are parsed once, at load: [`BaseUrl`], [`AddressRange`], [`Listen`],
-//!   [`ByteSize`], [`Seconds`], [`TimeBound`], [`Ago`]; [`deserialize_from_text!`] and
-//!   [`as_text!`] for a program's own. Each has a JSON Schema, by `schemars`
+//!   [`ByteSize`], [`Seconds`], [`TimeBound`], [`Ago`]; [`deserialize_from_text!`],
+//!   [`as_text!`] and [`json_schemas!`] for a program's own. Each has a JSON Schema, by
+//!   `schemars`
 //! - what others wrote, fit for a log: [`printable()`], [`escaped`], [`escaped_lines`]
 
 mod at;

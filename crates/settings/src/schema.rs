@@ -5,31 +5,30 @@
 //! lets it. Numbers are described as numbers. That `"${VAR}"` may stand for one holds for every
 //! number of a program, not for these types alone, and is for the program's schema to say.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
 use crate::{AddressRange, Ago, BaseUrl, ByteSize, Listen, Seconds, TimeBound};
 
-macro_rules! schemas {
+/// Gives each type the JSON Schema that is written behind it. The crate that uses it needs
+/// `schemars`.
+#[macro_export]
+macro_rules! json_schemas {
     ($($type:ident: $schema:tt;)*) => {$(
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($type).into()
             }
 
-            fn schema_id() -> Cow<'static, str> {
-                concat!(env!("CARGO_PKG_NAME"), "::", stringify!($type)).into()
+            fn schema_id() -> std::borrow::Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!($type)).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
             }
         }
     )*};
 }
 
-schemas! {
+json_schemas! {
     BaseUrl: {
         "description": "The base URL of a service: https, or http to loopback, without a user, a query or a fragment.",
         "type": "string",
@@ -80,6 +79,7 @@ mod tests {
 
     use proptest::prelude::*;
     use proptest::string::string_regex;
+    use schemars::{JsonSchema, SchemaGenerator};
     use serde::Deserialize;
     use serde_json::Value;
 

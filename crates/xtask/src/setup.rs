@@ -40,7 +40,7 @@ pub(crate) fn python() -> Result<()> {
         run(program(Path::new("python3"))
             .args(["-m", "venv", "--clear"])
             .arg(&folder))
-        .context("Python 3 with venv is needed (on Debian: apt-get install python3-venv)")?;
+        .context("Python 3.11 with venv is needed (on Debian: apt-get install python3-venv)")?;
     }
     let wanted = root().join("tests/languages/requirements.txt");
     run(program(&folder.join("bin/pip"))

@@ -29,6 +29,7 @@ fn threads() -> usize {
 fn languages() -> Result<()> {
     run(program(&setup::python_program()).arg("tests/languages/test_python.py"))?;
     run(program(&setup::python_program()).arg("tests/languages/test_readme.py"))?;
+    run(program(&setup::python_program()).arg("tests/languages/test_schema.py"))?;
     run(Command::new("node")
         .current_dir(root())
         .args(["--test", "tests/languages/node.test.mjs"]))

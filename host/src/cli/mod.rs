@@ -9,6 +9,7 @@ mod poll;
 mod print;
 mod reload;
 mod run;
+mod schema;
 mod settings;
 mod signals;
 mod simulate;
@@ -68,6 +69,7 @@ enum Verb {
     Backfill(backfill::BackfillVerb),
     State(state::State),
     Validate(validate::Validate),
+    Schema(schema::SchemaVerb),
     Simulate(simulate::Simulate),
     Demo(demo::Demo),
 }
@@ -88,6 +90,7 @@ impl Cli {
         telemetry::start(self.log_format, verbosity).map_err(|e| Failure::new(Exit::Usage, e))?;
         match self.verb {
             Verb::Validate(verb) => verb.run(),
+            Verb::Schema(verb) => verb.run(),
             Verb::Poll(verb) => on_runtime(verb.run()),
             Verb::Token(verb) => on_runtime(verb.run()),
             Verb::Run(verb) => on_runtime(verb.run()),

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
+use std::borrow::Cow;
 use watchbell_egress::Bounds;
 use watchbell_sandbox::{Limits, MAX_INSTANCES, MAX_TABLE_ELEMENTS};
 use watchbell_settings::{ByteSize, KeyPath, Report, Seconds};
@@ -54,23 +56,75 @@ impl CallLimits {
 }
 
 /// The table as it is written. The last six are a source's.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
+    /// Bytes of all memories of the component together. Default: twice the largest answer plus
+    /// 32 MiB for a source, 256 MiB for a transform or an encoder.
     max_memory_bytes: Option<ByteSize>,
+    /// Elements of each table of the component. Default: 20,000, which is the most.
+    #[schemars(range(max = MAX_TABLE_ELEMENTS))]
     max_table_elements: Option<NonZeroU32>,
+    /// Core instances and tables of the component; it may have two memories whatever this says.
+    /// Default: 8, which is the most.
+    #[schemars(range(max = MAX_INSTANCES))]
     max_instances: Option<NonZeroU32>,
+    /// Requests, bodies and streams that a source may have open at one time. Default: 128.
     max_handles: Option<NonZeroU32>,
+    /// Seconds that one call may run, waiting not included. Default: 5 and 0.1 for each megabyte
+    /// of the largest answer for a source, 5 for a transform or an encoder.
     max_cpu_secs: Option<Seconds>,
+    /// Seconds that one call may take, waiting included; a source gets its processor time on
+    /// top. Default: `timeouts.total_secs` for a source, 30 for a transform or an encoder.
     max_wall_secs: Option<Seconds>,
+    /// Bytes that one call may return. Default: three times the largest answer plus 16 MiB for a
+    /// source, 128 MiB for a transform or an encoder.
     max_output_bytes: Option<ByteSize>,
+    /// Alerts or events that one call may return. Default: a third of the bytes of the largest
+    /// answer for a source, 1,000,000 for a transform or an encoder.
     max_output_count: Option<NonZeroU32>,
+    /// Bytes of the headers of an HTTP message. Default: 64 KiB, which is the most.
     max_header_bytes: Option<ByteSize>,
+    /// Bytes that the component may hand to the host in one call of the host's. Default: 64 KiB.
     max_host_call_bytes: Option<ByteSize>,
+    /// Bytes of one answer of the service, decompressed, at most 4 GiB. Default: 64 MiB.
     pub(super) max_response_bytes: Option<ByteSize>,
+    /// Bytes that the quarantine may hold of what cannot be read or handled; then the source
+    /// stops. Default: 64 MiB.
     pub(super) max_quarantine_bytes: Option<ByteSize>,
+    /// Requests for detections that one application makes in one tenant in a minute, over all
+    /// sources with the same limit. Default: no limit.
     pub(super) max_requests_per_minute: Option<NonZeroU32>,
+    /// Requests of one tenant that may be under way at one time. Default: 8.
     pub(super) max_connections: Option<NonZeroU32>,
+}
+
+/// The limits of sources alone.
+const OF_SOURCES: &[&str] = &[
+    "max_header_bytes",
+    "max_host_call_bytes",
+    "max_response_bytes",
+    "max_quarantine_bytes",
+    "max_requests_per_minute",
+    "max_connections",
+];
+
+/// What [`RawLimits`] may hold for a component that asks no service, as a schema.
+pub(super) struct PluginLimits;
+
+impl JsonSchema for PluginLimits {
+    fn schema_name() -> Cow<'static, str> {
+        "PluginLimits".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = RawLimits::json_schema(generator);
+        let properties = schema.get_mut("properties");
+        if let Some(properties) = properties.and_then(serde_json::Value::as_object_mut) {
+            properties.retain(|key, _| !OF_SOURCES.contains(&key.as_str()));
+        }
+        schema
+    }
 }
 
 impl RawLimits {

@@ -14,8 +14,10 @@
 //! Whatever is listed, a secret that an entry inherits is not sent to an authority that the
 //! entry alone chose.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
@@ -76,6 +78,26 @@ const SECRETS: &str = "secrets";
 /// `tenants.may_override`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MayOverride(HashSet<String>);
+
+impl JsonSchema for MayOverride {
+    fn schema_name() -> Cow<'static, str> {
+        "MayOverride".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let more = [INTERVAL, LIMITS, VARIABLES, SECRETS];
+        let names: Vec<&str> = [LISTED, &more, OWN].concat();
+        json_schema!({
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    { "type": "string", "enum": names },
+                    { "type": "string", "pattern": r"^secrets\.." },
+                ],
+            },
+        })
+    }
+}
 
 impl MayOverride {
     /// Reads the list.

@@ -16,6 +16,8 @@
 //! 5. `sections` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
 //! 6. `check` judges how the parts fit together.
 //!
+//! [`schema()`] says of all of it what may be written, for editors.
+//!
 //! Files are bounded in bytes, depth and aliases; loading reads no other file than those of
 //! tenants, and no network.
 
@@ -31,6 +33,7 @@ mod names;
 mod options;
 mod paths;
 mod proxy;
+mod schema;
 mod secrets;
 mod sections;
 mod sink;
@@ -49,6 +52,7 @@ pub use document::Document;
 pub use limits::CallLimits;
 pub use names::{ClientId, Name, TenantId, TenantKey, TenantKeys};
 pub use options::Options;
+pub use schema::schema;
 pub use sections::{Config, Loaded};
 pub use sink::{Csv, Encoding, Sink};
 pub use source::{Credential, Reading, Rescan, Source, Timeouts};

@@ -2,10 +2,37 @@
 
 use std::str::FromStr;
 
-use watchbell_settings::{InvalidValue, as_text, deserialize_from_text};
+use watchbell_settings::{InvalidValue, as_text, deserialize_from_text, json_schemas};
 
 deserialize_from_text!(Name, TenantId, ClientId, TenantKey, TenantKeys);
 as_text!(Name, TenantId, ClientId, TenantKey);
+
+json_schemas! {
+    Name: {
+        "description": "The name of a source, a transform, a sink or a secret backend: letters, digits, _ and -, at most 64, a letter or a digit first.",
+        "type": "string",
+        "pattern": r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$|\$\{",
+        "examples": ["contoso"]
+    };
+    TenantId: {
+        "description": "A directory (tenant): its GUID or one of its domain names.",
+        "type": "string",
+        "pattern": r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$|^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|\$\{",
+        "examples": ["11111111-2222-3333-4444-555555555555", "contoso.onmicrosoft.com"]
+    };
+    ClientId: {
+        "description": "An application (client): its GUID.",
+        "type": "string",
+        "pattern": r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$|\$\{",
+        "examples": ["66666666-7777-8888-9999-000000000000"]
+    };
+    TenantKeys: {
+        "description": "The name of a JSON member: printable ASCII without quotes and backslashes, at most 64; \"\" is none.",
+        "type": "string",
+        "pattern": r"^[!#-\[\]-~]{0,64}$|\$\{",
+        "examples": ["tenant", ""]
+    };
+}
 
 /// The name of a source, a transform or a sink: letters, digits, `_` and `-`, at most
 /// 64, beginning with a letter or a digit. It stands in metric labels, file names and

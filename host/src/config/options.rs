@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use watchbell_settings::json_schemas;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// Options of a plugin. Values are not printed: one may be a secret (a salt, a key).
@@ -25,6 +27,14 @@ impl Options {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+json_schemas! {
+    Options: {
+        "description": "Options of a component: names and values. What they mean is the component's own.",
+        "type": "object",
+        "additionalProperties": true
+    };
 }
 
 impl fmt::Debug for Options {

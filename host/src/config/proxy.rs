@@ -1,5 +1,6 @@
 //! `proxy`: through whom requests go out, for all sources or for one.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_egress::Proxies;
 use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
@@ -7,14 +8,28 @@ use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
 use crate::Secret;
 
 /// The table as it is written. A URL may hold a password.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProxy {
+    /// Whether a proxy is used. With `false` none is, whatever the environment says. Default:
+    /// true.
     #[serde(default = "yes")]
     enabled: bool,
+    /// The proxy of requests over plain HTTP: `http://host:port`, with `user:password@` if it
+    /// wants one. Plain HTTP goes to loopback alone, so this has no effect without `loopback`.
+    /// Default: what `HTTP_PROXY` or `ALL_PROXY` says.
+    #[schemars(extend("examples" = ["http://proxy.example:3128"]))]
     http: Option<Secret>,
+    /// The proxy of requests over HTTPS: `http://host:port`, with `user:password@` if it wants
+    /// one. Default: what `HTTPS_PROXY` or `ALL_PROXY` says.
+    #[schemars(extend("examples" = ["http://proxy.example:3128"]))]
     https: Option<Secret>,
+    /// Hosts that are reached without the proxy: names with all names below them, addresses and
+    /// ranges of addresses. Default: what `NO_PROXY` says.
+    #[schemars(extend("examples" = [["internal.example", "10.0.0.0/8"]]))]
     no_proxy: Option<Vec<String>>,
+    /// Whether requests to loopback go through the proxy too. They are plain HTTP, so the proxy
+    /// sees secrets in clear. Default: false.
     #[serde(default)]
     loopback: bool,
 }

@@ -22,6 +22,7 @@ use super::source::{self, Source};
 use super::transform::{self, Transform};
 use crate::secret::{self, Credential, SecretLocation, Secrets};
 use crate::sinks::{self, SinkType};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_egress::Proxies;
 use watchbell_settings::{
@@ -252,36 +253,8 @@ const SECRET: &str = "secret";
 const PROXY: &str = "proxy";
 const METRICS: &str = "metrics";
 
-/// A poll that waits for its service holds a slot, so there are many more than cores.
-const DEFAULT_CONCURRENCY: u32 = 256;
-
-/// The pool reserves address space for each.
-const MAX_CONCURRENCY_LIMIT: u32 = 4096;
-
-/// 256 MiB: four answers of the largest size, and thousands of the usual one.
-const DEFAULT_IN_FLIGHT: u64 = 256 << 20;
-
-/// Names that downstream reads.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawLogSchema {
-    #[serde(default)]
-    tenant_key: TenantKeys,
-}
-
-/// Where metrics are.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMetrics {
-    listen: Listen,
-}
-
-/// Room on the disk that is left for acknowledgements: 256 MiB.
-const DEFAULT_MIN_FREE: u64 = 256 << 20;
-
-/// Reads all there is. What is wrong is in the report and missing from the result.
-pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) -> Config {
-    let mut config = Config::default();
+/// Every key at the top of the file.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     let own = [
         DATA_DIR,
         REQUIRE_MOUNT,
@@ -293,10 +266,43 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         PROXY,
         METRICS,
     ];
-    let known: Vec<&str> = own
-        .into_iter()
-        .chain(Kind::ALL.map(Kind::section))
-        .collect();
+    own.into_iter().chain(Kind::ALL.map(Kind::section))
+}
+
+/// A poll that waits for its service holds a slot, so there are many more than cores.
+const DEFAULT_CONCURRENCY: u32 = 256;
+
+/// The pool reserves address space for each.
+pub(super) const MAX_CONCURRENCY_LIMIT: u32 = 4096;
+
+/// 256 MiB: four answers of the largest size, and thousands of the usual one.
+const DEFAULT_IN_FLIGHT: u64 = 256 << 20;
+
+/// Names that downstream reads.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLogSchema {
+    /// The member that names the tenant in each object that leaves, and its column in CSV. "" is
+    /// none. Default: `tenant` in sinks that a source with `tenants` leads to, none in others.
+    #[serde(default)]
+    tenant_key: TenantKeys,
+}
+
+/// Where metrics are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    /// The address and the port where Prometheus may fetch `/metrics`.
+    listen: Listen,
+}
+
+/// Room on the disk that is left for acknowledgements: 256 MiB.
+const DEFAULT_MIN_FREE: u64 = 256 << 20;
+
+/// Reads all there is. What is wrong is in the report and missing from the result.
+pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) -> Config {
+    let mut config = Config::default();
+    let known: Vec<&str> = keys().collect();
     for (key, entry) in root.iter() {
         let path = KeyPath::default().key(key);
         if key == DATA_DIR {

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{ByteSize, KeyPath, Node, Report, Table, Value, decode, instead};
 
-use super::limits::{CallLimits, RawLimits};
+use super::limits::{CallLimits, PluginLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
 use crate::sinks::{SinkConfig, SinkType};
@@ -89,40 +90,63 @@ pub struct Csv {
 }
 
 /// What every sink has, whatever its type.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Common {
+pub(super) struct Common {
+    /// The sources and transforms whose detections it gets, by name.
+    #[schemars(length(min = 1))]
     inputs: Vec<Name>,
+    /// What may wait for the sink on disk.
     #[serde(default)]
     buffer: RawBuffer,
+    /// How a detection is written.
     #[serde(default)]
     encoding: RawEncoding,
+    /// What one call of the encoder may use.
     #[serde(default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 
 /// Its settings, and the type's name.
 const COMMON: &[&str] = &["type", "inputs", "buffer", "encoding", "limits"];
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawBuffer {
+    /// Bytes that may wait for the sink, compressed; then its sources are not polled. Default:
+    /// 1 GiB.
     max_size: Option<ByteSize>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawEncoding {
+    /// The format: `json` (one object a line), `csv`, or the file of a component (.wasm).
+    /// Default: json.
+    #[schemars(
+        regex(pattern = r"^(json|csv)$|\.wasm$|\$\{"),
+        extend("examples" = ["json", "csv", "encoder.wasm"])
+    )]
     codec: Option<String>,
+    /// Settings of the codec `csv`.
     csv: Option<RawCsv>,
+    /// What the component gets that `codec` names.
     options: Option<Options>,
+    /// Whether the events of the component may hold line ends between quotes, which is to trust
+    /// it. Default: false.
     quoted_line_ends: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawCsv {
+    /// The columns: members of a detection, each once. Default: those of the service's answers.
+    #[schemars(length(min = 1), extend("examples" = [["AlertTime", "Severity", "AlertTitle"]]))]
     fields: Option<Vec<String>>,
+    /// What stands between two columns: one ASCII character other than a quote or a line end.
+    /// Default: a comma.
+    #[schemars(with = "Option<String>", regex(pattern = r"^[^\x22\n\r]$|\$\{"), extend("examples" = [";"]))]
     delimiter: Option<char>,
 }
 

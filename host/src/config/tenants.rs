@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use watchbell_settings::{
     At, ConfigError, Env, Format, KeyPath, MAX_DEPTH, Node, Problem, Table, Text, Value, instead,
     nearest,
@@ -47,6 +48,31 @@ const RIVALS: &[(&str, &[&str])] = &[
 pub(super) fn rivals(key: &str) -> impl Iterator<Item = &'static str> {
     let of_key = RIVALS.iter().filter(move |(one, _)| *one == key);
     of_key.flat_map(|(_, others)| others.iter().copied())
+}
+
+/// The same as it may be written, for the schema: it is read by hand, since a path in it may
+/// be a part's own.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "the schema alone is made of it")]
+pub(super) enum RawSetting {
+    /// The file or folder.
+    Path(PathBuf),
+    /// The file or folder, and what entries may set.
+    Table(RawTenants),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema alone is made of it")]
+pub(super) struct RawTenants {
+    /// A file (TOML, YAML, JSON or CSV) with an entry for each tenant, or a folder with a file
+    /// for each. A relative path is relative to the configuration file.
+    path: PathBuf,
+    /// What entries may set beside what is their own: names of the source's settings,
+    /// `variables` for `${VAR}`, `secrets` for every secret backend or `secrets.NAME` for one.
+    /// Default: nothing.
+    may_override: Option<MayOverride>,
 }
 
 /// `tenants`: a path, or a table with one.

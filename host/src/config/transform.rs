@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{KeyPath, Node, Report, decode};
 
-use super::limits::{CallLimits, RawLimits};
+use super::limits::{CallLimits, PluginLimits, RawLimits};
 use super::names::Name;
 use super::options::Options;
 
@@ -53,23 +54,38 @@ impl Processor {
     }
 }
 
-#[derive(Deserialize)]
+/// Runs a jq filter on each detection.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawJq {
+pub(super) struct RawJq {
+    /// The sources and transforms whose detections it gets, by name.
+    #[schemars(length(min = 1))]
     inputs: Vec<Name>,
+    /// The jq filter. No output drops a detection, several outputs make several of it. A filter
+    /// that uses `now`, `env`, `halt` or inputs is refused.
+    #[schemars(extend("examples" = ["select(.Severity == \"High\")"]))]
     filter: String,
+    /// What one call of the filter may use.
     #[serde(default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 
-#[derive(Deserialize)]
+/// Runs a component of your own on each detection.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawComponent {
+pub(super) struct RawComponent {
+    /// The sources and transforms whose detections it gets, by name.
+    #[schemars(length(min = 1))]
     inputs: Vec<Name>,
+    /// The file of the component (.wasm). A relative path is relative to the configuration file.
     component: PathBuf,
+    /// What the component gets. Default: nothing.
     #[serde(default)]
     options: Options,
+    /// What one call of the component may use.
     #[serde(default)]
+    #[schemars(with = "PluginLimits")]
     limits: RawLimits,
 }
 

@@ -4,6 +4,7 @@ use super::{Secret, SecretRef};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+use watchbell_settings::json_schemas;
 
 /// Where a secret is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,15 @@ impl SecretLocation {
             Self::Backend(reference) => digest.update(reference.to_string()),
         }
     }
+}
+
+json_schemas! {
+    SecretLocation: {
+        "description": "A secret: SECRET[backend.key], ${VARIABLE}, or the secret itself.",
+        "type": "string",
+        "minLength": 1,
+        "examples": ["SECRET[vault.siem]", "${SIEM_TOKEN}"]
+    };
 }
 
 /// As it is written: `SECRET[backend.key]`, or the secret itself.

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use crate::files;
 use serde::de::{self, Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
+use watchbell_settings::json_schemas;
 use zeroize::Zeroizing;
 
 /// The longest secret that is read from a file, in bytes. The login service's
@@ -119,6 +120,14 @@ impl Secret {
     pub(crate) fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.expose()).into()
     }
+}
+
+json_schemas! {
+    Secret: {
+        "description": "A secret: ${VARIABLE}, or the secret itself.",
+        "type": "string",
+        "minLength": 1
+    };
 }
 
 impl<'de> Deserialize<'de> for Secret {

@@ -4,6 +4,7 @@
 
 use super::{Format, SinkFactory, console, file, http};
 use crate::secret::{SecretLocation, Secrets};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::fmt;
@@ -64,8 +65,11 @@ pub trait SinkConfig: fmt::Debug + Send + Sync + SameAs {
     fn build(&self, context: &SinkContext<'_>) -> Result<Arc<dyn SinkFactory>, BuildError>;
 }
 
-/// The settings of one type of sink.
-pub(crate) trait SinkSettings: SinkConfig + DeserializeOwned + PartialEq + 'static {
+/// The settings of one type of sink. The words that describe them in the schema are the
+/// comments on the type and its fields.
+pub(crate) trait SinkSettings:
+    SinkConfig + DeserializeOwned + JsonSchema + PartialEq + 'static
+{
     /// What `type` says.
     const TYPE: &'static str;
 
@@ -117,6 +121,8 @@ pub(crate) struct SinkType {
     pub(crate) paths: &'static [&'static [&'static str]],
     /// See [`SinkSettings::SECRETS`].
     pub(crate) secrets: &'static [&'static [&'static str]],
+    /// What a person may write beside what every sink has.
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     read: Read,
 }
 
@@ -128,6 +134,7 @@ impl SinkType {
             name: S::TYPE,
             paths: S::PATHS,
             secrets: S::SECRETS,
+            schema: SchemaGenerator::subschema_for::<S>,
             read: read::<S>,
         }
     }

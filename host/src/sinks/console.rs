@@ -6,6 +6,7 @@ use super::{
 };
 use async_trait::async_trait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -22,8 +23,9 @@ enum ConsoleError {
     Closed,
 }
 
-/// Events on standard output. At least once: a batch may be printed again after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Prints each event on standard output, at least once: a batch may be printed again after a
+/// failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {}
 

@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv6Net};
 use watchbell_egress::Proxies;
 use watchbell_settings::{BaseUrl, TimeBound};
 
-pub(super) use read::read;
+pub(super) use read::{Raw, read};
 pub use reading::{Reading, Rescan};
 
 use super::cloud::Api;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use ipnet::{IpNet, Ipv6Net};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{
     AddressRange, BaseUrl, KeyPath, Node, Report, Seconds, TimeBound, decode,
 };
 
 use super::base;
-use super::reading::{self, RawRescan};
+use super::reading::{self, MOST_SECS, RawRescan};
 use super::{Credential, Source, Timeouts};
 use crate::config::cloud::{Api, Region};
 use crate::config::limits::RawLimits;
@@ -45,70 +46,135 @@ fn two_hours_back() -> TimeBound {
     TimeBound::Back(TimeDelta::hours(2))
 }
 
-/// The table as it is written, but for `type`.
-#[derive(Deserialize)]
+/// The table as it is written, but for `type` and `tenants`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Raw {
+pub(in crate::config) struct Raw {
+    /// A component file (.wasm) to run in place of the bundled one. A relative path is relative
+    /// to the file that it stands in. Default: the bundled component of `type`.
     component: Option<PathBuf>,
+    /// What the component of `component` gets beside the settings here.
     #[serde(default)]
     options: Options,
+    /// The API that `endpoint` speaks. The bundled component of this version refuses `graph`.
+    /// Default: siem.
     #[serde(default)]
     api: Api,
+    /// Where the tenant's data is: sets `endpoint` and `authority`, which must not stand beside
+    /// it.
     region: Option<Region>,
+    /// The base URL of the API, in place of `region`; goes with `authority`. Without
+    /// `/api/alerts`, which is added.
     endpoint: Option<BaseUrl>,
+    /// The base URL of the login service, in place of `region`; goes with `endpoint`. Without
+    /// the tenant and `/oauth2/token`, which are added.
     authority: Option<BaseUrl>,
+    /// The directory that is asked for detections: its GUID or a domain name. Required, here or
+    /// in each entry of `tenants`.
     tenant_id: Option<TenantId>,
+    /// The application that asks: its GUID. Required, here or in each entry of `tenants`.
     client_id: Option<ClientId>,
+    /// The application's secret: `SECRET[backend.key]`, `${VARIABLE}`, or the secret itself.
+    /// `client_secret_file` goes in its place.
+    #[schemars(extend("examples" = ["SECRET[vault.contoso]", "${CONTOSO_SECRET}"]))]
     client_secret: Option<Secret>,
+    /// A file that holds the application's secret and nothing else. It is read whenever a token
+    /// is needed.
     client_secret_file: Option<PathBuf>,
+    /// A file with the sealed refresh token of a user who gave consent, in place of the
+    /// application's own permission; goes with `refresh_token_key`.
     refresh_token_file: Option<PathBuf>,
+    /// The key that `refresh_token_file` is sealed with, of 32 characters or more:
+    /// `SECRET[backend.key]` or `${VARIABLE}`.
+    #[schemars(extend("examples" = ["SECRET[vault.seal]"]))]
     refresh_token_key: Option<Secret>,
+    /// Seconds from the start of one poll to the start of the next, from 1 to 86400 (a day).
+    /// Default: 60.
+    #[schemars(range(min = 1, max = MAX_INTERVAL_SECS))]
     scrape_interval_secs: Option<u32>,
+    /// Seconds behind the cursor that each poll reads again, for detections that arrive late; at
+    /// most a week. Default: 600.
+    #[schemars(range(max = MOST_SECS))]
     overlap_secs: Option<u32>,
+    /// Seconds behind the service's present time at which a poll ends; at most a week. Default:
+    /// 0.
+    #[schemars(range(max = MOST_SECS))]
     settle_secs: Option<u32>,
+    /// Seconds of the longest range that one request asks for, at most a week. What is too large
+    /// for one answer is halved anyway. Default: 3600.
+    #[schemars(range(min = 1, max = MOST_SECS))]
     max_window_secs: Option<u32>,
+    /// Reads further back now and then, for detections that arrive later than `overlap_secs`
+    /// allows. Default: off.
     rescan: Option<RawRescan>,
+    /// Where the first run begins: an instant that is not in the future, or a duration back.
+    /// Default: PT2H.
     since: Option<TimeBound>,
+    /// Where to end: an instant or a duration back, after `since`. Default: now.
     until: Option<TimeBound>,
+    /// Only the most recent detections of one request, that many. `run` asks for less time until
+    /// an answer has fewer. Default: all.
     limit: Option<NonZeroU32>,
+    /// The device groups whose detections are asked for. Default: all.
     #[serde(default)]
     machine_groups: Vec<String>,
+    /// Only detections on devices with this tag, as it is set in the device's registry.
     device_created_machine_tags: Option<String>,
+    /// Only detections on devices with this tag, as it is set in the Defender portal.
     cloud_created_machine_tags: Option<String>,
+    /// Which addresses the source may reach beside public ones.
     #[serde(default)]
     egress: RawEgress,
+    /// Through which proxy the requests of this source go out. Default: as `proxy` at the top
+    /// of the file says.
     proxy: Option<RawProxy>,
+    /// Which certificates are trusted.
     #[serde(default)]
     tls: RawTls,
+    /// What one call of the component, and one tenant, may use.
     #[serde(default)]
     limits: RawLimits,
+    /// How long each step of a request may take.
     #[serde(default)]
     timeouts: RawTimeouts,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawEgress {
+    /// Special address ranges that may be reached, such as 127.0.0.0/8 for a service on this
+    /// machine. Default: none.
     #[serde(default)]
     allow_addresses: Vec<AddressRange>,
+    /// IPv6 prefixes that a NAT64 gateway of yours translates, of length 32, 40, 48, 56, 64 or
+    /// 96. The IPv4 addresses in them are judged. Default: none.
+    #[schemars(extend("examples" = [["2001:db8:64::/96"]]))]
     #[serde(default)]
     nat64_prefixes: Vec<AddressRange>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawTls {
+    /// A file of certificates (PEM) to trust beside the platform's, such as those of a gateway
+    /// that signs its own. Default: none.
     ca_file: Option<PathBuf>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawTimeouts {
+    /// Seconds to resolve a name. Default: 10.
     resolve_secs: Option<Seconds>,
+    /// Seconds to connect. Default: 10.
     connect_secs: Option<Seconds>,
+    /// Seconds to agree on TLS. Default: 10.
     tls_secs: Option<Seconds>,
+    /// Seconds until the answer begins. Default: 100.
     first_byte_secs: Option<Seconds>,
+    /// Seconds between two reads of the answer. Default: 30.
     between_bytes_secs: Option<Seconds>,
+    /// Seconds for the whole request. Default: 300.
     total_secs: Option<Seconds>,
 }
 

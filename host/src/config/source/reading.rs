@@ -1,8 +1,9 @@
 //! How a source is read over time: how far back each poll looks, and in what pieces.
 
 use chrono::TimeDelta;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use watchbell_settings::{KeyPath, Report, TimeBound};
+use watchbell_settings::{Ago, KeyPath, Report, TimeBound};
 
 /// Late arrivals of ten minutes have been seen to be common.
 const OVERLAP_SECS: u32 = 600;
@@ -11,7 +12,7 @@ const OVERLAP_SECS: u32 = 600;
 const MAX_WINDOW_SECS: u32 = 3600;
 
 /// The longest of each setting: a week.
-const MOST_SECS: u32 = 7 * 86_400;
+pub(super) const MOST_SECS: u32 = 7 * 86_400;
 
 /// How a source is read over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +38,14 @@ pub struct Rescan {
 }
 
 /// As it is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRescan {
+    /// How long after one rescan the next is due: a duration above zero.
+    #[schemars(with = "Ago")]
     every: TimeBound,
+    /// How far behind the cursor a rescan begins: a duration above zero.
+    #[schemars(with = "Ago")]
     back: TimeBound,
 }
 

@@ -3,13 +3,14 @@
 use super::system::{FileSystem, Kind};
 use super::{Place, Process, folder};
 use chrono::{NaiveDateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use watchbell_settings::{ByteSize, TimeBound};
+use watchbell_settings::{Ago, ByteSize, TimeBound};
 
 /// The time in the name of a file that was moved away. It sorts by time.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6fZ";
@@ -18,17 +19,20 @@ const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6fZ";
 const TIME_BYTES: usize = "2026-05-01T12-00-00.000000Z".len();
 
 /// When a new file is begun. By default never: logrotate may do it instead.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotate {
-    /// Before a batch that would make it larger than that, in bytes.
+    /// Bytes of a file: a new one is begun before a batch that would make it larger. A batch is
+    /// not split, so one of up to 8 MiB can make a file that is larger. Default: never.
+    #[schemars(with = "Option<ByteSize>")]
     #[serde(default, deserialize_with = "bytes")]
     pub(super) max_size: Option<u64>,
-    /// Whenever that much time has passed, counted from 1970, so that a day ends at
-    /// midnight UTC.
+    /// A duration of at least a second: with the first batch after that time a new file is
+    /// begun. It is counted from 1970, so that a day ends at midnight UTC. Default: never.
+    #[schemars(with = "Option<Ago>")]
     #[serde(default, deserialize_with = "duration")]
     pub(super) every: Option<Duration>,
-    /// How many old files are kept; none: all.
+    /// How many old files are kept. Default: all.
     pub(super) keep: Option<usize>,
 }
 

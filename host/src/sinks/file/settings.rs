@@ -3,30 +3,38 @@
 use super::sink::Factory;
 use super::{Rotate, template};
 use crate::sinks::{BuildError, SinkConfig, SinkContext, SinkFactory, SinkSettings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use watchbell_settings::{InvalidValue, KeyPath, Report, deserialize_from_text};
+use watchbell_settings::{InvalidValue, KeyPath, Report, deserialize_from_text, json_schemas};
 
-/// A file that gets each event exactly once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Appends each event to a file, exactly once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The file; `{{ tenant }}` in it is a file for each tenant. Folders that are missing on
-    /// the way to it are made.
+    /// The file. `{{ tenant }}` in it makes a file for each tenant. No two sinks may write one
+    /// file. Folders that are missing are made. A relative path is relative to the configuration
+    /// file.
+    #[schemars(
+        length(min = 1),
+        extend("examples" = ["alerts.ndjson", "alerts/{{ tenant }}.ndjson"])
+    )]
     pub(super) path: PathBuf,
-    /// Its permissions when it is made.
+    /// The permissions of the file when it is made, in octal, less the umask. Default: 0640.
     #[serde(default)]
     pub(super) mode: FileMode,
-    /// When a new one is begun.
+    /// When a new file is begun. Default: never.
     #[serde(default)]
     pub(super) rotate: Rotate,
-    /// Whether the path may be a symbolic link.
+    /// Whether `path` may be a symbolic link. It is refused otherwise, since whoever can change
+    /// the link chooses the file. Links among its folders are followed always. Default: false.
     #[serde(default)]
     pub(super) follow_symlinks: bool,
-    /// Where a disk must be mounted before anything is written.
+    /// A folder on which a disk must be mounted before anything is written. Default: none.
+    #[schemars(length(min = 1), extend("examples" = ["/mnt/alerts"]))]
     pub(super) require_mount: Option<PathBuf>,
 }
 
@@ -54,6 +62,15 @@ impl FromStr for FileMode {
 }
 
 deserialize_from_text!(FileMode);
+
+json_schemas! {
+    FileMode: {
+        "description": "Permissions of a file, in octal, with write permission for the owner.",
+        "type": "string",
+        "pattern": r"^0*[2-7][0-7]{2}$|\$\{",
+        "examples": ["0640", "0600"]
+    };
+}
 
 impl SinkSettings for Settings {
     const TYPE: &'static str = "file";

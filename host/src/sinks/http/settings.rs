@@ -3,7 +3,9 @@
 use crate::secret::SecretLocation;
 use http::{HeaderName, HeaderValue, Uri};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,44 +13,46 @@ use std::time::Duration;
 use watchbell_egress::{ClientCertificate, Target, Tls};
 use watchbell_settings::{
     AddressRange, ByteSize, InvalidValue, KeyPath, Report, Seconds, deserialize_from_text,
+    json_schemas,
 };
 
-/// Events sent to a URL.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Sends events to a URL, at least once each.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Where they are sent.
+    /// The URL that events are sent to: https, or http on this machine. User and password go
+    /// into `auth`.
     pub(super) uri: SinkUrl,
-    /// How.
+    /// The method of the requests. Default: post.
     #[serde(default)]
     pub(super) method: Method,
     /// How several events become one body.
     #[serde(default)]
     pub(super) framing: Framing,
-    /// What the body is compressed with.
+    /// What the body is compressed with. Default: none.
     #[serde(default)]
     pub(super) compression: Compression,
-    /// What proves who is sending.
+    /// What proves to the server who is sending. Default: nothing.
     pub(super) auth: Option<Auth>,
     /// How much is sent at a time.
     #[serde(default)]
     pub(super) batch: Batching,
-    /// What each request has beside.
+    /// What each request has beside its body.
     #[serde(default)]
     pub(super) request: RequestSettings,
-    /// Whom to trust, and what to show.
+    /// Which servers are trusted, and the certificate that is shown to them.
     #[serde(default)]
     pub(super) tls: TlsSettings,
-    /// What is asked at the start.
+    /// What the server is asked at the start.
     #[serde(default)]
     pub(super) healthcheck: Healthcheck,
-    /// Which addresses may be dialled.
+    /// Which special addresses may be dialled.
     #[serde(default)]
     pub(super) egress: EgressSettings,
 }
 
 /// The method of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Method {
     /// POST.
@@ -61,15 +65,16 @@ pub(super) enum Method {
 }
 
 /// How several events become one body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Framing {
+    /// How events are framed. Default: newline_delimited.
     #[serde(default)]
     pub(super) method: FramingMethod,
 }
 
 /// The same by its name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FramingMethod {
     /// Each on a line of its own.
@@ -82,7 +87,7 @@ pub(super) enum FramingMethod {
 }
 
 /// What a body is compressed with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Compression {
     /// Nothing.
@@ -95,50 +100,62 @@ pub(super) enum Compression {
 }
 
 /// What proves who is sending.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {
+    /// The kind of credentials.
     pub(super) strategy: AuthStrategy,
-    /// Of `basic`.
+    /// The user's name, without a colon. Goes with the strategy `basic`.
     pub(super) user: Option<String>,
-    /// Of `basic`.
+    /// The user's password, such as `SECRET[backend.key]`. Goes with the strategy `basic`.
     pub(super) password: Option<SecretLocation>,
-    /// Of `bearer`.
+    /// The token, such as `SECRET[backend.key]`. Goes with the strategy `bearer`.
     pub(super) token: Option<SecretLocation>,
-    /// Of `header`: its name.
+    /// The name of the header. Goes with the strategy `header`.
     pub(super) header: Option<Name>,
-    /// Of `header`: its value.
+    /// The value of the header, such as `SECRET[backend.key]`. Goes with the strategy `header`.
     pub(super) value: Option<SecretLocation>,
 }
 
 /// The kinds there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AuthStrategy {
-    /// User and password.
+    /// `user` and `password`.
     Basic,
-    /// A token.
+    /// `token`, as a bearer token.
     Bearer,
-    /// A header of any name, e.g. `X-Api-Key`.
+    /// `header` and `value`: a header of any name, such as `X-Api-Key`.
     Header,
 }
 
 /// How much is sent at a time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Batching {
+    /// Events of one request. With `framing.method = "none"` each request has one event and this
+    /// is refused. Default: 1000.
     pub(super) max_events: Option<NonZeroUsize>,
+    /// Bytes of the events of one request, before compression. A larger event is sent by itself.
+    /// Default: 1 MB.
     pub(super) max_bytes: Option<ByteSize>,
+    /// Seconds that an event waits for others. Default: 1.
     pub(super) timeout_secs: Option<Seconds>,
 }
 
 /// What each request has beside.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestSettings {
+    /// Headers of every request: names and values. `content-type` among them replaces the usual
+    /// one. Default: none.
+    #[schemars(with = "BTreeMap<Name, Content>")]
     #[serde(default)]
     pub(super) headers: IndexMap<Name, Content>,
+    /// A header that gets the same value whenever the same events are sent again. Default: none.
+    #[schemars(extend("examples" = ["Idempotency-Key"]))]
     pub(super) idempotency_header: Option<Name>,
+    /// Seconds for a request and its answer. Default: 60.
     timeout_secs: Option<Seconds>,
 }
 
@@ -151,11 +168,15 @@ impl RequestSettings {
 }
 
 /// Whom to trust, and what to show.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsSettings {
+    /// A file of certificates (PEM) to trust beside the system's. Default: none.
     ca_file: Option<PathBuf>,
+    /// The certificate (PEM) that is shown to a server that asks for one; goes with `key_file`.
+    /// Default: none.
     crt_file: Option<PathBuf>,
+    /// The key (PEM, not encrypted) of the certificate in `crt_file`.
     key_file: Option<PathBuf>,
 }
 
@@ -176,11 +197,14 @@ impl TlsSettings {
 }
 
 /// What is asked at the start.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Healthcheck {
+    /// Whether the server is asked at the start. Default: true.
     #[serde(default = "yes")]
     pub(super) enabled: bool,
+    /// The URL that is asked with HEAD; any answer but 2xx is a failure. Default: `uri` of the
+    /// sink, where only 401, 403, 407, redirects and 5xx are failures.
     pub(super) uri: Option<SinkUrl>,
 }
 
@@ -198,9 +222,11 @@ fn yes() -> bool {
 }
 
 /// Which addresses may be dialled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EgressSettings {
+    /// Special addresses that may be dialled beside public ones. Default: loopback and private
+    /// networks.
     pub(super) allow_addresses: Option<Vec<AddressRange>>,
 }
 
@@ -255,6 +281,25 @@ impl FromStr for Content {
 }
 
 deserialize_from_text!(SinkUrl, Name, Content);
+
+json_schemas! {
+    SinkUrl: {
+        "description": "An absolute URL: https, or http on this machine, without a user and a fragment.",
+        "type": "string",
+        "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://|\$\{",
+        "examples": ["https://siem.example/ingest"]
+    };
+    Name: {
+        "description": "The name of an HTTP header.",
+        "type": "string",
+        "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$|\$\{",
+        "examples": ["X-Api-Key"]
+    };
+    Content: {
+        "description": "The value of an HTTP header: printable ASCII.",
+        "type": "string"
+    };
+}
 
 impl Settings {
     /// What only shows when all of it is there.
