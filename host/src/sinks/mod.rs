@@ -1,7 +1,7 @@
 //! Where encoded alerts go. A sink gets events and says when it has them; it does not know
 //! what led to it.
 //!
-//! Each type of sink is a file or a folder here, and a line in [`config`].
+//! Each type of sink is a file or a folder here, and a line in `config`.
 
 mod config;
 mod console;

@@ -3,7 +3,7 @@
 use super::escape::{Escape, OneLine};
 use clap::ValueEnum;
 use serde_json::json;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -39,7 +39,7 @@ pub struct NotAFilter {
 /// [`NotAFilter`]: the variable holds none. A filter that is taken for something else
 /// would silence errors too.
 pub fn start(format: Format, verbosity: i16) -> Result<(), NotAFilter> {
-    let filter = match std::env::var_os(VARIABLE).map(|text| text.into_string()) {
+    let filter = match std::env::var_os(VARIABLE).map(OsString::into_string) {
         Some(Ok(text)) if !text.trim().is_empty() => parse(&text)?,
         Some(Err(text)) => {
             return Err(NotAFilter {

@@ -74,7 +74,7 @@ fn all_that_a_start_would_find_is_found_at_once() {
     for (name, path, words) in [
         ("s", "watchbell.toml/x", "is not a folder"),
         ("t", "folder", "is a folder, not a file"),
-        ("u", "fifo", "is no regular file"),
+        ("u", "/dev/full", "is no regular file"),
         ("v", "\\u0000", "nul byte"),
         ("w", &"w".repeat(300), "name too long"),
     ] {

@@ -5,7 +5,7 @@ use crate::sinks::{Acknowledged, DeliveryError};
 use crate::telemetry::printable;
 use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use std::time::{Duration, SystemTime};
 use watchbell_egress::Body;
 
@@ -33,7 +33,7 @@ impl Answer {
     /// used again.
     pub(super) async fn read(answer: Response<Body>, redactor: &Redactor) -> Self {
         let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.map(|body| body.to_bytes());
+        let bytes = body.collect().await.map(Collected::to_bytes);
         let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
         let text: String = redactor.text(&text).chars().take(SHOWN).collect();
         Self {
@@ -67,7 +67,7 @@ impl Answer {
 
     /// What it means for the sink's health: whoever answers a method that it does not take is
     /// there, unless this is the address that was named for it.
-    pub(super) fn is_healthy(self, must_succeed: bool) -> Result<(), DeliveryError> {
+    pub(super) fn check_health(self, must_succeed: bool) -> Result<(), DeliveryError> {
         let is_wrong = self.refuses_secret()
             || self.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             || self.status.is_server_error()

@@ -180,7 +180,7 @@ impl SinkFactory for HttpFactory {
         }
         let url = check.uri.as_ref().unwrap_or(&shared.settings.uri);
         let answer = shared.ask(url).await?;
-        answer.is_healthy(check.uri.is_some())
+        answer.check_health(check.uri.is_some())
     }
 }
 
