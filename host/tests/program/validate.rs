@@ -75,8 +75,8 @@ fn all_that_a_start_would_find_is_found_at_once() {
         ("s", "watchbell.toml/x", "is not a folder"),
         ("t", "folder", "is a folder, not a file"),
         ("u", "/dev/full", "is no regular file"),
-        ("v", "\\u0000", "nul byte"),
-        ("w", &"w".repeat(300), "name too long"),
+        ("v", "\\u0000", "NUL byte"),
+        ("w", &"w".repeat(300), "File name too long"),
     ] {
         text += &format!(
             "[sinks.{name}]\ntype = \"file\"\ninputs = [{}]\npath = \"{path}\"\n",
