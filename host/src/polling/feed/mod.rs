@@ -57,6 +57,9 @@ pub struct Feed {
     plan: Option<WindowPlan>,
     /// Under which the plan was made.
     generation: Option<Generation>,
+    /// When the first window of the plan was asked for that reaches beyond that time: what
+    /// came into it since, later windows do not show.
+    read_limit: Option<DateTime<Utc>>,
     backoff: Backoff,
     /// Why the last poll failed, as an end of the program says it.
     last_failure: Option<(Exit, String)>,
@@ -91,6 +94,7 @@ impl Feed {
             window_size: WindowSize::new(client.settings().reading.max_window),
             plan: None,
             generation: None,
+            read_limit: None,
             backoff: Backoff::default(),
             last_failure: None,
             incident: Incident::default(),
@@ -238,7 +242,7 @@ impl Feed {
     async fn begin(&mut self, stands: FeedProgress) -> Result<Option<WindowPlan>, StopReason> {
         let settings = self.client.settings();
         let now = self.service_time(self.clock().monotonic());
-        let rescan = due_rescan(&settings.reading, stands, now.earliest);
+        let rescan = due_rescan(&settings.reading, stands, now.latest);
         self.rescan_began = rescan.map(|_| now.earliest);
         if let Some(rescan) = rescan.filter(|_| stands.cursor.is_some()) {
             tracing::info!(back = %rescan.back, "reading further back for stragglers");
@@ -246,6 +250,7 @@ impl Feed {
         let Some((from, to)) = poll_range(settings, stands, now) else {
             return Ok(None);
         };
+        self.read_limit = None;
         let gaps = gaps(&self.shared.ledger, self.id).await?;
         Ok(Some(WindowPlan::new(from, to, gaps, self.window_size)))
     }
@@ -349,8 +354,12 @@ impl Feed {
 
     /// The window was read: the cursor moves to its end, though never past the earliest time
     /// that it may have been at the service when it was asked.
-    fn advance(&self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
+    fn advance(&mut self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
         let reading = self.client.settings().reading;
+        let sent = self.read_limit.map_or(sent, |limit| limit.min(sent));
+        if window.to > sent {
+            self.read_limit = Some(sent);
+        }
         let end = window.to.min(sent);
         let overlap = reading.overlap;
         let back = reading
@@ -419,7 +428,7 @@ pub(super) fn poll_range(
     now: ServiceTime,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let overlap = settings.reading.overlap;
-    let back = due_rescan(&settings.reading, stands, now.earliest)
+    let back = due_rescan(&settings.reading, stands, now.latest)
         .map_or(overlap, |rescan| overlap.max(rescan.back));
     let settled = now.latest - settings.reading.settle;
     let to = match settings.until {

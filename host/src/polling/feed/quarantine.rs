@@ -57,8 +57,7 @@ impl Feed {
         commit.generation = self.generation;
         commit.quarantine = vec![failed.into_gap(window)];
         commit.keys_from = Some(nanos(window.from));
-        let now = self.service_time(self.clock().monotonic());
-        self.advance(&mut commit, window, now.earliest);
+        self.advance(&mut commit, window, window.to);
         summary.quarantined += self.shared.commit(commit).await?.quarantined;
         plan.skip(window);
         self.end_incident();
