@@ -459,6 +459,22 @@ fn what_was_read_before_the_cursor_was_moved_is_not_written_down() {
     assert_eq!(done.fresh, 1, "it was kept");
 }
 
+/// Once, what was known by the range that it was in had no key, and came again when the
+/// cursor was moved back once more over a window of which something was in quarantine.
+#[test]
+fn a_cursor_that_is_moved_back_again_over_what_is_in_quarantine_repeats_nothing() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    // Keys from 190 on.
+    assert_eq!(read_range(ledger, s, (100, 200), 190), 100);
+    ledger.set_cursor(s, 100, false).unwrap();
+    assert_eq!(read_range(ledger, s, (100, 150), 90), 0);
+    assert_eq!(quarantined_in(ledger, s, 100, 149), 1);
+    ledger.set_cursor(s, 100, false).unwrap();
+    assert_eq!(read_range(ledger, s, (100, 150), 90), 0);
+}
+
 /// What could not be read is not among what was read, wherever the cursor is moved.
 #[test]
 fn moving_a_cursor_back_takes_nothing_from_what_is_in_quarantine() {
