@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::reader::{Keep, Remainder, Rows, WindowOutcome, WindowReader, instant, nanos};
 use super::retry::Backoff;
 use super::service_clock::{ServiceClock, ServiceTime};
-use super::window_plan::{TimeRange, WindowPlan, WindowSize};
+use super::window_plan::{TimeRange, WindowPlan, WindowSize, floor};
 use crate::config::{Name, Reading, Rescan, Source};
 use crate::exit::Exit;
 use crate::sources::{ServiceDate, SourceClient};
@@ -360,7 +360,8 @@ impl Feed {
         if window.to > sent {
             self.read_limit = Some(sent);
         }
-        let end = window.to.min(sent);
+        // Windows are whole milliseconds, and so is what counts as read.
+        let end = floor(window.to.min(sent));
         let overlap = reading.overlap;
         let back = reading
             .rescan
