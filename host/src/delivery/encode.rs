@@ -7,7 +7,7 @@ use super::process::{Work, all};
 use super::tenant::{Said, TenantMember};
 use super::{load, parts};
 use crate::config::{Csv, Encoding};
-use crate::sinks::Format;
+use crate::sinks::{Format, is_json};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use std::ops::Range;
@@ -163,26 +163,16 @@ impl Plugin {
     ) -> Result<Vec<Bytes>, Failure> {
         let mut events = all(self, alerts).await?;
         if let Some(member) = member {
+            // By its own word, or by what a reader would take it for.
+            let is_json = is_json(&self.format.content_type);
             for event in &mut events {
-                if self.is_json() || begins_with_json(event) {
+                if is_json || begins_with_json(event) {
                     *event = self.with_tenant(std::mem::take(event), member)?;
                 }
             }
         }
         self.identity.handled(alerts.len());
         Ok(events.into_iter().map(Bytes::from).collect())
-    }
-
-    /// Whether its events are JSON objects, by its own word.
-    fn is_json(&self) -> bool {
-        let content = self
-            .format
-            .content_type
-            .split(';')
-            .next()
-            .unwrap_or_default();
-        let content = content.trim().to_ascii_lowercase();
-        content.ends_with("/json") || content.ends_with("+json") || content.contains("ndjson")
     }
 
     fn with_tenant(&self, event: Vec<u8>, member: &TenantMember) -> Result<Vec<u8>, Failure> {

@@ -105,12 +105,6 @@ impl SinkSpec {
         self.kind
     }
 
-    /// Whether it prints.
-    #[must_use]
-    pub fn is_console(&self) -> bool {
-        self.kind == "console"
-    }
-
     /// Whether each tenant has a place of its own there.
     #[must_use]
     pub fn is_partitioned(&self) -> bool {

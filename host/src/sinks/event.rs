@@ -52,6 +52,13 @@ pub struct Format {
     pub content_type: String,
 }
 
+/// Whether events of a media type are JSON.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence.ends_with("/json") || essence.ends_with("+json") || essence.contains("ndjson")
+}
+
 /// Events that are delivered together, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {

@@ -12,6 +12,7 @@ mod http;
 use async_trait::async_trait;
 pub use config::{BuildError, SinkConfig, SinkContext};
 pub(crate) use config::{SinkSettings, SinkType, TYPES};
+pub(crate) use event::is_json;
 pub use event::{Batch, Event, Format, Origin};
 pub use file::Place;
 pub(crate) use file::moved_from;

@@ -1,7 +1,7 @@
 //! Events as the body of a request.
 
 use super::settings::{Compression, FramingMethod};
-use crate::sinks::Batch;
+use crate::sinks::{Batch, is_json};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
@@ -47,13 +47,6 @@ pub(super) fn content_type(format: &str, framing: FramingMethod) -> Option<Heade
         }
         _ => HeaderValue::from_str(format).ok(),
     }
-}
-
-/// Whether events of a format are JSON.
-pub(super) fn is_json(format: &str) -> bool {
-    let essence = format.split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    essence.ends_with("/json") || essence.ends_with("+json") || essence.contains("ndjson")
 }
 
 /// Bytes as they are sent.

@@ -11,7 +11,7 @@ pub(crate) use settings::Settings;
 
 use super::{
     Acknowledged, Batch, BatchLimits, BuildError, Checkpoint, DeliveryError, Sink, SinkConfig,
-    SinkContext, SinkFactory, SinkSettings,
+    SinkContext, SinkFactory, SinkSettings, is_json,
 };
 use crate::secret::{Redactor, Secret, SecretError, SecretLocation, Secrets};
 use answer::Answer;
@@ -87,7 +87,7 @@ impl SinkConfig for Settings {
     fn build(&self, context: &SinkContext<'_>) -> Result<Arc<dyn SinkFactory>, BuildError> {
         let framing = self.framing.method;
         let format = &context.format.content_type;
-        if framing == FramingMethod::JsonArray && !body::is_json(format) {
+        if framing == FramingMethod::JsonArray && !is_json(format) {
             let words =
                 format!("json_array goes with events that are JSON, and these are {format}");
             return Err(BuildError::new("framing.method", words));
