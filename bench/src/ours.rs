@@ -8,7 +8,8 @@ use chrono::DateTime;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use watchbell::config::{Document, Name};
+use watchbell::config::Document;
+use watchbell::names::Name;
 use watchbell::sources::{self, DefenderClient, Runtime};
 use watchbell_components::DEFENDER;
 use watchbell_egress::{Bounds, Client, Policy, Tls};
@@ -62,7 +63,7 @@ impl Ours {
     }
 }
 
-fn settings(service: &ServiceArgs) -> Result<watchbell::config::Source> {
+fn settings(service: &ServiceArgs) -> Result<watchbell::sources::Source> {
     let name: Name = NAME.parse()?;
     let mut document = Document::from_flags(&name);
     let loopback = Node {

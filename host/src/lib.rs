@@ -3,12 +3,15 @@
 //! sinks; the configuration sits on top and nothing below reads it from a file.
 
 pub mod cli;
+pub mod codecs;
+pub mod component;
 pub mod config;
 pub mod control;
 pub mod delivery;
 pub mod exit;
 mod files;
 mod mount;
+pub mod names;
 pub mod polling;
 mod secret;
 pub mod sinks;
@@ -16,6 +19,7 @@ pub mod sources;
 mod stamp;
 pub mod telemetry;
 pub mod topology;
+pub mod transforms;
 
 pub use secret::{
     Consent, Credential, MAX_SECRET_BYTES, SealError, Secret, SecretError, SecretFileError,

@@ -32,7 +32,7 @@ impl Consented {
             folder: tempfile::tempdir().unwrap(),
         };
         let (runtime, puller) = one.start();
-        let Credential::RefreshToken(consent) = &puller.settings().credential else {
+        let Credential::RefreshToken(consent) = puller.settings().settings.credential() else {
             panic!("a consent")
         };
         let token = Secret::new(one.running.refresh_token());

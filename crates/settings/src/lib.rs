@@ -24,7 +24,7 @@
 //! - what is wrong: [`Problem`], [`Report`], [`ConfigError`]; [`nearest`] and [`instead`] for
 //!   "did you mean"
 //! - values that are parsed once, at load: [`BaseUrl`], [`AddressRange`], [`Listen`],
-//!   [`ByteSize`], [`Seconds`], [`TimeBound`], [`Ago`]; [`deserialize_from_text!`],
+//!   [`ByteSize`], [`Seconds`], [`WholeSeconds`], [`TimeBound`], [`Ago`], [`PositiveDuration`]; [`deserialize_from_text!`],
 //!   [`as_text!`] and [`json_schemas!`] for a program's own. Each has a JSON Schema, by
 //!   `schemars`
 //! - what others wrote, fit for a log: [`printable()`], [`escaped`], [`escaped_lines`]
@@ -52,6 +52,8 @@ pub use path::KeyPath;
 pub use report::Report;
 pub use suggest::{instead, nearest};
 pub use text::{Printable, escaped, escaped_lines, printable};
-pub use time::{Ago, TimeBound};
+pub use time::{Ago, PositiveDuration, TimeBound};
 pub use tree::{Entry, Node, Table, Text, Value};
-pub use values::{AddressRange, BaseUrl, ByteSize, InvalidValue, Listen, Seconds, from_text};
+pub use values::{
+    AddressRange, BaseUrl, ByteSize, InvalidValue, Listen, Seconds, WholeSeconds, from_text,
+};

@@ -5,7 +5,14 @@
 //! lets it. Numbers are described as numbers. That `"${VAR}"` may stand for one holds for every
 //! number of a program, not for these types alone, and is for the program's schema to say.
 
-use crate::{AddressRange, Ago, BaseUrl, ByteSize, Listen, Seconds, TimeBound};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::{
+    AddressRange, Ago, BaseUrl, ByteSize, Listen, PositiveDuration, Seconds, TimeBound,
+    WholeSeconds,
+};
 
 /// Gives each type the JSON Schema that is written behind it. The crate that uses it needs
 /// `schemars`.
@@ -71,6 +78,25 @@ json_schemas! {
         "type": "string",
         "examples": ["PT10M", "P1DT12H", "10m", "1h30m"]
     };
+    PositiveDuration: {
+        "description": "A duration above zero: in ISO 8601, or with the units ms, s, m, h, d and w.",
+        "type": "string",
+        "examples": ["PT6H", "1h30m"]
+    };
+}
+
+impl<const MIN: u32, const MAX: u32> JsonSchema for WholeSeconds<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("WholeSeconds_{MIN}_{MAX}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +105,6 @@ mod tests {
 
     use proptest::prelude::*;
     use proptest::string::string_regex;
-    use schemars::{JsonSchema, SchemaGenerator};
     use serde::Deserialize;
     use serde_json::Value;
 

@@ -49,7 +49,7 @@ impl TimeBound {
     }
 }
 
-deserialize_from_text!(TimeBound, Ago);
+deserialize_from_text!(TimeBound, Ago, PositiveDuration);
 
 /// A duration back from now, printed as ISO 8601 in capitals, which every service reads.
 ///
@@ -103,6 +103,34 @@ impl fmt::Display for Ago {
         } else {
             Ok(())
         }
+    }
+}
+
+/// A duration above zero, in the same spellings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PositiveDuration(TimeDelta);
+
+impl PositiveDuration {
+    /// None where it is not above zero.
+    #[must_use]
+    pub fn new(span: TimeDelta) -> Option<Self> {
+        (span > TimeDelta::zero()).then_some(Self(span))
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub fn delta(self) -> TimeDelta {
+        self.0
+    }
+}
+
+impl FromStr for PositiveDuration {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let span = text.parse::<Ago>().ok();
+        span.and_then(|span| Self::new(span.0))
+            .ok_or_else(|| InvalidValue::new("must be a duration such as PT6H, above zero"))
     }
 }
 

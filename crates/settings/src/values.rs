@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use url::{Host, Url};
@@ -224,7 +225,7 @@ impl<'de> Deserialize<'de> for ByteSize {
 }
 
 /// A span of time in seconds, whole or not, above 0 and at most an hour.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds(pub Duration);
 
 impl<'de> Deserialize<'de> for Seconds {
@@ -235,6 +236,62 @@ impl<'de> Deserialize<'de> for Seconds {
             .filter(|time| !time.is_zero() && *time <= Duration::from_hours(1))
             .map(Self)
             .ok_or_else(|| de::Error::custom("must be above 0 and at most 3600 seconds"))
+    }
+}
+
+/// A span of time in whole seconds, from `MIN` to `MAX`.
+///
+/// ```
+/// use watchbell_settings::WholeSeconds;
+/// let interval = WholeSeconds::<1, 86_400>::literal::<60>();
+/// assert_eq!(interval.duration().as_secs(), 60);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WholeSeconds<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> WholeSeconds<MIN, MAX> {
+    /// That many. It does not compile where they are out of bounds.
+    #[must_use]
+    pub const fn literal<const N: u32>() -> Self {
+        const { assert!(MIN <= N && N <= MAX) }
+        Self(N)
+    }
+
+    /// That many, where they are within the bounds.
+    #[must_use]
+    pub fn new(seconds: u32) -> Option<Self> {
+        (MIN..=MAX).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// As the standard library has spans of time.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+
+    /// As `chrono` has them.
+    #[must_use]
+    pub fn delta(self) -> TimeDelta {
+        TimeDelta::seconds(self.0.into())
+    }
+}
+
+impl<const MAX: u32> Default for WholeSeconds<0, MAX> {
+    fn default() -> Self {
+        Self(0)
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for WholeSeconds<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(u32::deserialize(deserializer)?).ok_or_else(|| {
+            let unit = match MAX {
+                86_400 => " (a day)",
+                604_800 => " (a week)",
+                _ => "",
+            };
+            de::Error::custom(format_args!("must be from {MIN} to {MAX}{unit}"))
+        })
     }
 }
 

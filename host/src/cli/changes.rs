@@ -1,6 +1,7 @@
 //! What a configuration that was read again changed, in words.
 
-use crate::config::{Config, Name};
+use crate::config::Config;
+use crate::names::Name;
 use crate::topology::{Changed, Difference};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;

@@ -5,7 +5,6 @@ use super::settings::config_failure;
 use crate::config::{self, Config, Document};
 use crate::exit::{Exit, Failure};
 use crate::mount;
-use crate::secret::Credential;
 use std::fs;
 use std::path::{Path, PathBuf};
 use watchbell_ledger::{self as ledger, OpenError, Sqlite, private_folder};
@@ -60,7 +59,7 @@ pub(super) fn open(config: &Config, folder: &Path) -> Result<Sqlite, Failure> {
 /// Files that only an earlier run can have written: of sinks, and refresh tokens.
 fn traces(config: &Config) -> impl Iterator<Item = PathBuf> {
     let written = config.sinks.values().flat_map(|sink| {
-        let target = &sink.target;
+        let target = &sink.settings;
         let files: Vec<PathBuf> = if target.is_partitioned() {
             let tenants = config.feeds().map(|(_, source)| source.tenant.as_str());
             tenants
@@ -72,11 +71,8 @@ fn traces(config: &Config) -> impl Iterator<Item = PathBuf> {
         files
     });
     let sealed = config
-        .credentials()
-        .filter_map(|credential| match credential {
-            Credential::RefreshToken(consent) => Some(consent.file.clone()),
-            _ => None,
-        });
+        .feeds()
+        .filter_map(|(_, source)| source.sealed_file());
     let mut files: Vec<PathBuf> = written.chain(sealed).collect();
     files.sort();
     files.dedup();

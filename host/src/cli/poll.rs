@@ -3,9 +3,9 @@
 use super::data_dir::not_opened;
 use super::print::printed;
 use super::settings::{QueryArgs, SourceArgs};
-use crate::config::Name;
 use crate::delivery::Codec;
 use crate::exit::{Exit, Failure};
+use crate::names::Name;
 use crate::polling::{Handle, PreviewError, preview};
 use crate::sources::{DefenderClient, SourceClient, Window};
 use crate::telemetry::printable;
@@ -66,12 +66,13 @@ impl Poll {
             Some(ago) => Window::Ago(ago.to_string()),
             None => {
                 let now = Utc::now();
-                let until = chosen.source.until.map(|until| until.resolve(now));
-                Window::Between(Some(chosen.source.since.resolve(now)), until)
+                let polling = &chosen.source.polling;
+                let until = polling.until.map(|until| until.resolve(now));
+                Window::Between(Some(polling.since.resolve(now)), until)
             }
         };
-        let settings = client.settings();
-        let (limit, max_bytes) = (settings.limit, settings.max_response_bytes);
+        let polling = &client.settings().polling;
+        let (limit, max_bytes) = (polling.limit, polling.max_response_bytes());
         let outcome = client.ask(&window, limit, max_bytes).await;
         let (alerts, mut words) = match outcome.result {
             Ok(alerts) => (alerts, Vec::new()),

@@ -91,7 +91,7 @@ impl Reload {
         self.runtime = prepared.runtime;
         self.runtime
             .secrets
-            .forget_others(config.secret_locations());
+            .forget_others(&config.secret_locations());
         let changes = Changes::between(&self.loaded, &config, changed);
         self.loaded = config;
         Ok(changes)

@@ -6,14 +6,13 @@ use super::settings::config_failure;
 use super::signals::{Ends, reloads};
 use crate::config::{self, Config};
 use crate::control;
-use crate::delivery::Pipeline;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::mount::check_mounted;
 use crate::polling::FeedBehind;
-use crate::sources::{DefenderClient, Runtime, SourceClient};
+use crate::sources::Runtime;
 use crate::telemetry::metrics;
-use crate::topology::{Ended, Plan, Service};
+use crate::topology::{Ended, Pipeline, Plan, Service};
 use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fmt;
@@ -244,7 +243,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Failure> {
 /// for again with each batch.
 fn sinks_mounted(config: &Config) -> Result<(), Failure> {
     for (name, sink) in &config.sinks {
-        if let Some(mount) = sink.target.require_mount() {
+        if let Some(mount) = sink.settings.require_mount() {
             check_mounted(mount)
                 .map_err(|e| Failure::new(Exit::Later, format!("sinks.{name}.{e}")))?;
         }
@@ -321,20 +320,20 @@ async fn files_answer(config: &Config) -> Result<(), Failure> {
 pub(super) async fn prepare_on(runtime: &Runtime, config: &Config) -> Result<Prepared, Failure> {
     let runtime = runtime
         .clone()
-        .with_secrets(config.secrets(&runtime.secrets, config.secret_locations()))
+        .with_secrets(config.secrets(&runtime.secrets, &config.secret_locations()))
         .with_proxies(config.proxies().map_err(config_failure)?);
     files_answer(config).await?;
     let mut sources = Vec::new();
-    for (name, settings) in config.feeds() {
+    for (name, source) in config.feeds() {
         let own = match config.tenant_key_from(name) {
             Some(key) => runtime.clone().with_tenant_key(key),
             None => runtime.clone(),
         };
-        let client = DefenderClient::new(&own, Arc::clone(settings)).map_err(|e| {
-            let words = format!("sources.{name} (tenant {}): {e}", settings.tenant);
+        let client = source.build(&own).map_err(|e| {
+            let words = format!("sources.{name} (tenant {}): {e}", source.tenant);
             Failure::new(Exit::Config, words)
         })?;
-        sources.push((name.clone(), Arc::new(client) as Arc<dyn SourceClient>));
+        sources.push((name.clone(), client));
     }
     let pipeline = Pipeline::load(config, &runtime)
         .await

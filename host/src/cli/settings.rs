@@ -1,10 +1,11 @@
 //! A source's settings from a file, from flags, or from both: flags go over the file.
 
 use super::data_dir::check_mount;
-use crate::config::{self, Document, Name};
+use crate::config::{self, Document};
 use crate::exit::{Exit, Failure};
+use crate::names::Name;
 use crate::secret::Secrets;
-use crate::sources::{PollError, Runtime, SetupError};
+use crate::sources::{PollError, Runtime, SetupError, Source};
 use crate::telemetry::printable;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -109,7 +110,7 @@ pub(super) struct QueryArgs {
 /// A source that was read, and where compiled code is kept.
 pub(super) struct Chosen {
     pub(super) name: Name,
-    pub(super) source: Arc<config::Source>,
+    pub(super) source: Arc<Source>,
     pub(super) data_dir: Option<PathBuf>,
     secrets: Secrets,
     proxies: Proxies,
@@ -194,7 +195,7 @@ impl SourceArgs {
         let name = name
             .parse()
             .map_err(|e| Failure::new(Exit::Config, format!("sources.{name}: {e}")))?;
-        let secrets = around.secrets(&Secrets::default(), source.credential.locations());
+        let secrets = around.secrets(&Secrets::default(), &source.settings.secrets());
         let proxies = around.proxies().map_err(config_failure)?;
         if query.is_some_and(|query| query.ago.is_some()) {
             given.push(("ago", "--ago"));

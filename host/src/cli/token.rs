@@ -37,7 +37,7 @@ impl TokenVerb {
         let chosen = self.source.choose(None)?;
         let runtime = chosen.runtime()?;
         if self.seal_refresh_token {
-            return seal(&runtime, &chosen.source.credential).await;
+            return seal(&runtime, chosen.source.settings.credential()).await;
         }
         let client = DefenderClient::new(&runtime, Arc::clone(&chosen.source))
             .map_err(|error| chosen.setup_failure(error))?;

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::secret::Secrets;
-use crate::sources;
 use clap::Args;
 use rustix::fs::{Access, access};
 use std::collections::BTreeSet;
@@ -67,22 +66,22 @@ impl Validate {
 /// Secrets that are not there, and sources that would ask where the policy lets none.
 async fn sources(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    let secrets = config.secrets(&Secrets::default(), config.secret_locations());
+    let secrets = config.secrets(&Secrets::default(), &config.secret_locations());
     for (name, source) in config.feeds() {
         let whose = || match config.multi_tenant.contains(name) {
             true => format!("sources.{name} (tenant {})", source.tenant),
             false => format!("sources.{name}"),
         };
-        if let Err(error) = sources::validate_destinations(source) {
+        if let Err(error) = source.settings.check_destinations() {
             problems.push(format!("{}: {error}", whose()));
         }
-        if let Err(error) = secrets.look(&source.credential).await {
+        if let Err(error) = secrets.look(source.settings.credential()).await {
             problems.push(format!("{}: {error}", whose()));
         }
     }
     for (name, sink) in &config.sinks {
-        for secret in sink.target.secrets() {
-            if let Err(error) = secrets.look_at(secret).await {
+        for secret in sink.settings.secrets() {
+            if let Err(error) = secrets.look_at(&secret).await {
                 problems.push(format!("sinks.{name}: {error}"));
             }
         }
@@ -94,7 +93,7 @@ async fn sources(config: &Config) -> Vec<String> {
 fn sinks(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, sink) in &config.sinks {
-        let target = &sink.target;
+        let target = &sink.settings;
         let paths: BTreeSet<PathBuf> = if target.is_partitioned() {
             let tenants = config.tenants_of(sink);
             tenants

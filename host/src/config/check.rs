@@ -9,9 +9,9 @@ use watchbell_ledger::private_folder;
 use watchbell_settings::{KeyPath, Report, Table, nearest};
 
 use super::labels;
-use super::names::{Name, TenantKeys};
 use super::sections::{Config, Kind};
-use crate::secret::{Credential, SecretLocation, SecretSettings};
+use crate::names::{Name, TenantKeys};
+use crate::secret::{SecretLocation, SecretSettings};
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;
@@ -99,7 +99,7 @@ fn without_tenant(config: &Config, report: &mut Report<'_>) {
         return;
     }
     for (name, sink) in &config.sinks {
-        if !sink.target.is_partitioned() && labels::is_shared(config, &sink.inputs) {
+        if !sink.settings.is_partitioned() && labels::is_shared(config, &sink.inputs) {
             let message = format!(
                 "is empty, and in sink {name} the records of several tenants meet, which nothing else would tell apart; remove it, or put {{{{ tenant }}}} into the path of that sink"
             );
@@ -230,13 +230,11 @@ type Owner<'c> = (&'c Name, Option<&'c str>);
 /// The files that this program keeps or reads: written over, they would be lost.
 fn own_files(config: &Config, file: Option<&Path>) -> HashSet<PathBuf> {
     let sealed = config
-        .credentials()
-        .filter_map(|credential| match credential {
-            Credential::RefreshToken(consent) => Some(consent.file.clone()),
-            Credential::ClientSecret(_) => None,
-        });
-    let secrets = config.secret_locations().filter_map(|secret| match secret {
-        SecretLocation::File(path) => Some(path.clone()),
+        .feeds()
+        .filter_map(|(_, source)| source.sealed_file());
+    let secrets = config.secret_locations().into_iter();
+    let secrets = secrets.filter_map(|secret| match secret {
+        SecretLocation::File(path) => Some(path),
         _ => None,
     });
     let backends = config.secrets.values().filter_map(|backend| match backend {
@@ -258,13 +256,13 @@ fn shared_files(config: &Config, report: &mut Report<'_>) {
     let kept_in = kept_in.map(|folder| resolved(&private_folder(folder)));
     for (name, sink) in &config.sinks {
         let at = Kind::Sink.path().key(name.as_str()).key("path");
-        let parts: Vec<Option<&str>> = if sink.target.is_partitioned() {
+        let parts: Vec<Option<&str>> = if sink.settings.is_partitioned() {
             labels::leading_to(config, &sink.inputs).map(Some).collect()
         } else {
             vec![None]
         };
         for tenant in parts {
-            let Some(path) = sink.target.writes(tenant) else {
+            let Some(path) = sink.settings.writes(tenant) else {
                 continue;
             };
             let owner = (name, tenant);

@@ -17,11 +17,11 @@ use super::PARSER;
 use super::check;
 use super::interpolate;
 use super::may_override::Judge;
-use super::names::Name;
 use super::paths;
 use super::sections::{self, Config, Kind, Loaded};
-use super::source::Source;
 use super::tenants;
+use crate::names::Name;
+use crate::sources::Source;
 
 /// A configuration that has been read and not yet decoded.
 #[derive(Debug)]
@@ -96,8 +96,11 @@ impl Document {
         flag: &str,
     ) -> Result<(), ConfigError> {
         let path = [Kind::Source.section(), source];
-        self.find_source(source)?;
-        for rival in tenants::rivals(key) {
+        let rivals: Vec<&str> = match &self.find_source(source)?.node.value {
+            Value::Table(table) => tenants::rivals(table, key).collect(),
+            _ => Vec::new(),
+        };
+        for rival in rivals {
             let full = Kind::Source.path().key(source).key(rival);
             let at = self.root.locate(full.segments(), At::flag(flag));
             // A second flag stays, and the two are refused together.

@@ -7,10 +7,12 @@
 use watchbell_settings::{Env, Interpolation, KeyPath, Node, Problem, Table};
 
 use crate::secret::{SecretRef, is_unresolved};
-use crate::sinks::TYPES;
+use crate::{sinks, sources};
 
-/// The settings of a source that are secrets.
-pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];
+/// The settings of a source that are secrets, whatever its type.
+fn secrets_of_sources() -> impl Iterator<Item = &'static str> {
+    sources::TYPES.iter().flat_map(|one| one.secrets).copied()
+}
 
 /// Replaces every reference below `table` and reports those that cannot be.
 pub(super) fn table(table: &mut Table, path: &KeyPath, env: &Env<'_>, problems: &mut Vec<Problem>) {
@@ -33,8 +35,10 @@ fn interpolation<'e>(env: &'e Env<'e>) -> Interpolation<'e> {
 fn refuse_unresolved(text: &str, path: &KeyPath) -> Result<(), String> {
     let path: Vec<&str> = path.segments().iter().map(String::as_str).collect();
     let wants_secret = match path.as_slice() {
-        ["sources", _, key] => SECRET_KEYS.contains(key),
-        ["sinks", _, setting @ ..] => TYPES.iter().any(|one| one.secrets.contains(&setting)),
+        ["sources", _, key] => secrets_of_sources().any(|secret| secret == *key),
+        ["sinks", _, setting @ ..] => sinks::TYPES
+            .iter()
+            .any(|one| one.secrets.contains(&setting)),
         _ => false,
     };
     if wants_secret && text.parse::<SecretRef>().is_ok() {
@@ -47,7 +51,7 @@ fn refuse_unresolved(text: &str, path: &KeyPath) -> Result<(), String> {
     } else if SecretRef::stands_in(text) {
         Err(format!(
             "refers to a secret backend; that may stand in {} only",
-            SECRET_KEYS.join(" and ")
+            secrets_of_sources().collect::<Vec<_>>().join(" and ")
         ))
     } else if is_sent && is_unresolved(text) {
         Err("holds SECRET[ or ${ that nothing replaces, so it would be sent as it stands; remove it".to_owned())

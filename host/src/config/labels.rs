@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use watchbell_settings::{KeyPath, Report};
 
-use super::names::Name;
 use super::sections::{Config, Kind};
-use super::source::Source;
 use super::tenants;
+use crate::names::Name;
+use crate::sources::Source;
 
 /// What the tenants are called that lead to `inputs`.
 pub(super) fn leading_to<'c>(
@@ -23,8 +23,10 @@ pub(super) fn leading_to<'c>(
 
 /// Refuses a name that means two tenants in one place.
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
-    let (consoles, files): (Vec<_>, Vec<_>) =
-        config.sinks.values().partition(|sink| sink.target.prints());
+    let (consoles, files): (Vec<_>, Vec<_>) = config
+        .sinks
+        .values()
+        .partition(|sink| sink.settings.prints());
     // What is printed is one place.
     let printed: Vec<Name> = consoles
         .into_iter()
@@ -37,13 +39,17 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         let mut owners: HashMap<&str, (&Name, &Source)> = HashMap::new();
         for (name, source) in feeds(config, inputs) {
             owners
-                .entry(source.tenant_id.as_str())
+                .entry(source.settings.tenant_id())
                 .or_insert((name, source));
             let (other, first) = *called.entry(&source.tenant).or_insert((name, source));
-            if first.tenant_id != source.tenant_id && told.insert((name, &source.tenant)) {
+            if first.settings.tenant_id() != source.settings.tenant_id()
+                && told.insert((name, &source.tenant))
+            {
                 let words = format!(
                     "calls two tenants {}: {} here and {} in the source {other}, and both lead to one sink; give each a name of its own",
-                    source.tenant, source.tenant_id, first.tenant_id
+                    source.tenant,
+                    source.settings.tenant_id(),
+                    first.settings.tenant_id()
                 );
                 report.error(&place(name), words);
             }
@@ -51,12 +57,12 @@ pub(super) fn check(config: &Config, report: &mut Report<'_>) {
         for (name, source) in feeds(config, inputs) {
             let label = source.tenant.to_ascii_lowercase();
             if let Some((other, owner)) = owners.get(label.as_str())
-                && owner.tenant_id != source.tenant_id
+                && owner.settings.tenant_id() != source.settings.tenant_id()
                 && told.insert((name, &source.tenant))
             {
                 let words = format!(
                     "calls {} by the id of another tenant, {label}, which is in the source {other}; give it a name of its own",
-                    source.tenant_id
+                    source.settings.tenant_id()
                 );
                 report.error(&place(name), words);
             }
@@ -106,7 +112,7 @@ fn feeds<'c>(
 /// Whether alerts of more than one tenant meet behind `inputs`, now or when one is added.
 pub(super) fn is_shared(config: &Config, inputs: &[Name]) -> bool {
     let ids: HashSet<&str> = feeds(config, inputs)
-        .map(|(_, source)| source.tenant_id.as_str())
+        .map(|(_, source)| source.settings.tenant_id())
         .collect();
     ids.len() > 1 || sources_of(config, inputs).any(|name| config.multi_tenant.contains(name))
 }

@@ -18,62 +18,41 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as ValueError;
 
-use super::cloud::{Api, Region};
-use super::interpolate::{self, SECRET_KEYS};
+use super::interpolate;
 use super::paths;
 use super::sections::Kind;
-use super::source::Source;
 use super::tenants::{Entry, KEY, Setting};
 use crate::secret::SecretRef;
-use watchbell_egress::Bounds;
+use crate::sources::{Source, SourceType, TYPES};
 use watchbell_sandbox::Limits;
-use watchbell_settings::{At, BaseUrl, Env, KeyPath, Node, Problem, Table, Value, instead};
-
-/// What an entry may always set.
-const OWN: &[&str] = &[
-    "tenant_id",
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "refresh_token_file",
-    "refresh_token_key",
-    "machine_groups",
-    "device_created_machine_tags",
-    "cloud_created_machine_tags",
-];
+use watchbell_settings::{At, Env, KeyPath, Node, Problem, Table, Value, instead};
 
 /// What it may set as long as it asks for no more than the source.
 const INTERVAL: &str = "scrape_interval_secs";
 const LIMITS: &str = "limits";
 
-/// What it may set where the source lists it.
+/// What it may set where the source lists it, of what every source has.
 const LISTED: &[&str] = &[
-    "api",
-    "authority",
-    "component",
-    "egress",
-    "endpoint",
     "limit",
     "max_window_secs",
-    "options",
     "overlap_secs",
-    "proxy",
-    "region",
     "rescan",
     "settle_secs",
     "since",
-    "timeouts",
-    "tls",
     "until",
 ];
 
 /// Leave to use the environment, and secret backends.
 const VARIABLES: &str = "variables";
 const SECRETS: &str = "secrets";
+
+/// What may be listed, whatever the type of the source.
+fn listed() -> impl Iterator<Item = &'static str> {
+    let of_types = TYPES.iter().flat_map(|kind| kind.tenants.listed);
+    let more = [INTERVAL, LIMITS, VARIABLES, SECRETS];
+    LISTED.iter().chain(of_types).copied().chain(more)
+}
 
 /// `tenants.may_override`.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +64,8 @@ impl JsonSchema for MayOverride {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let more = [INTERVAL, LIMITS, VARIABLES, SECRETS];
-        let names: Vec<&str> = [LISTED, &more, OWN].concat();
+        let own = TYPES.iter().flat_map(|kind| kind.tenants.own).copied();
+        let names: Vec<&str> = listed().chain(own).collect();
         json_schema!({
             "type": "array",
             "items": {
@@ -123,10 +102,9 @@ impl MayOverride {
             };
             let name = text.as_str();
             let of_backend = name.strip_prefix(SECRETS).and_then(|n| n.strip_prefix('.'));
-            let more = [INTERVAL, LIMITS, VARIABLES, SECRETS];
-            let known: Vec<&str> = LISTED.iter().chain(&more).copied().collect();
+            let known: Vec<&str> = listed().collect();
             if known.contains(&name)
-                || OWN.contains(&name)
+                || TYPES.iter().any(|kind| kind.tenants.own.contains(&name))
                 || of_backend.is_some_and(|backend| !backend.is_empty())
             {
                 may.insert(name.to_owned());
@@ -153,6 +131,7 @@ impl MayOverride {
 /// Judges the entries of one source.
 pub(super) struct Judge<'s> {
     source: &'s Table,
+    kind: &'static SourceType,
     may: &'s MayOverride,
     /// `sources.NAME`.
     path: KeyPath,
@@ -165,6 +144,7 @@ impl<'s> Judge<'s> {
     pub(super) fn new(name: &str, source: &'s Table, setting: &'s Setting) -> Self {
         Self {
             source,
+            kind: SourceType::of(source),
             may: &setting.may,
             path: Kind::Source.path().key(name),
             is_csv: setting.is_csv(),
@@ -207,7 +187,8 @@ impl<'s> Judge<'s> {
     fn keys(&mut self, entry: &Entry, problems: &mut Vec<Problem>) -> bool {
         let mut may_say = true;
         for (key, one) in entry.table.iter() {
-            if !LISTED.contains(&key) || self.may.has(key) {
+            let is_listed = LISTED.contains(&key) || self.kind.tenants.listed.contains(&key);
+            if !is_listed || self.may.has(key) {
                 continue;
             }
             may_say = false;
@@ -223,7 +204,7 @@ impl<'s> Judge<'s> {
     }
 
     fn secrets(&self, entry: &Entry, problems: &mut Vec<Problem>) {
-        for key in SECRET_KEYS {
+        for key in self.kind.secrets {
             let Some(one) = entry.table.get(key) else {
                 continue;
             };
@@ -250,12 +231,13 @@ impl<'s> Judge<'s> {
     fn inherited(&self, entry: &Entry, problems: &mut Vec<Problem>) {
         let merged = entry.clone().over(self.source);
         let is_inherited = |key: &&str| is_set(&merged, key) && !is_set(&entry.table, key);
-        let inherited = ["client_secret", "client_secret_file", "refresh_token_file"];
-        let Some(secret) = inherited.iter().copied().find(|key| is_inherited(key)) else {
+        let rules = &self.kind.tenants;
+        let mut inherited = rules.inherited.iter().copied();
+        let Some(secret) = inherited.find(is_inherited) else {
             return;
         };
-        let chosen = ["authority", "region"].iter().copied();
-        let key = match chosen.into_iter().find(|key| is_set(&entry.table, key)) {
+        let mut chosen = rules.receivers.iter().copied();
+        let key = match chosen.find(|key| is_set(&entry.table, key)) {
             Some(key) if !self.is_authority_of_source(&merged, key) => key,
             // It would see all that is sent, as the authority does.
             _ if is_set(&entry.table, "proxy") && is_set(&entry.table, "tls") => "proxy",
@@ -273,7 +255,8 @@ impl<'s> Judge<'s> {
     /// Whether what an entry comes to asks the same login service as its source. Where the
     /// source names none, a region stands for one of Microsoft's.
     fn is_authority_of_source(&self, merged: &Table, key: &str) -> bool {
-        match (authority(self.source), authority(merged)) {
+        let receiver = self.kind.tenants.receiver;
+        match (receiver(self.source), receiver(merged)) {
             (Some(own), Some(chosen)) => own == chosen,
             (None, _) => key == "region",
             (Some(_), None) => false,
@@ -310,7 +293,7 @@ impl<'s> Judge<'s> {
             };
             let path = self.entry_path(&places.name).key(key);
             if *key == INTERVAL {
-                if own.scrape_interval < base.scrape_interval {
+                if own.polling.scrape_interval < base.polling.scrape_interval {
                     refuse(path, &node.at, "is shorter than the source's");
                 }
                 continue;
@@ -360,15 +343,24 @@ type Bound = fn(&Source) -> u128;
 
 /// Each limit of a source. One that is not set is what it is without it.
 const BOUNDS: &[(&str, Bound)] = &[
-    ("max_response_bytes", |s| s.max_response_bytes.into()),
-    ("max_quarantine_bytes", |s| s.max_quarantine_bytes.into()),
+    ("max_response_bytes", |s| {
+        s.polling.max_response_bytes().into()
+    }),
+    ("max_quarantine_bytes", |s| {
+        s.polling.max_quarantine_bytes().into()
+    }),
     ("max_requests_per_minute", |s| {
-        s.max_requests_per_minute
+        s.polling
+            .limits
+            .max_requests_per_minute
             .map_or(u128::MAX, |n| n.get().into())
     }),
     ("max_connections", |s| {
         let usual = u128::try_from(watchbell_egress::REQUESTS_AT_ONCE).unwrap_or(u128::MAX);
-        s.max_connections.map_or(usual, |n| n.get().into())
+        s.polling
+            .limits
+            .max_connections
+            .map_or(usual, |n| n.get().into())
     }),
     ("max_memory_bytes", |s| count(limits(s).memory_bytes)),
     ("max_table_elements", |s| count(limits(s).table_elements)),
@@ -383,9 +375,9 @@ const BOUNDS: &[(&str, Bound)] = &[
 ];
 
 fn limits(source: &Source) -> Limits {
-    let total = source.timeouts.total.unwrap_or(Bounds::default().total);
-    let usual = Limits::for_source(source.max_response_bytes, total);
-    source.limits.over(usual)
+    let (polling, total) = (&source.polling, source.settings.request_timeout());
+    let usual = Limits::for_source(polling.max_response_bytes(), total);
+    polling.limits.over(usual)
 }
 
 fn count(number: usize) -> u128 {
@@ -402,23 +394,6 @@ fn reference(node: &Node) -> Option<SecretRef> {
         Value::String(text) => text.as_str().parse().ok(),
         _ => None,
     }
-}
-
-/// The login service that settings lead to, by its URL; none where they name none.
-fn authority(table: &Table) -> Option<String> {
-    let text = |key: &str| match table.get(key).map(|one| &one.node.value) {
-        Some(Value::String(text)) => Some(text.as_str().to_owned()),
-        _ => None,
-    };
-    if let Some(own) = text("authority") {
-        let parsed = own.parse::<BaseUrl>();
-        return Some(parsed.map_or(own, |url| url.as_str().to_owned()));
-    }
-    let region = text("region")?;
-    let region = IntoDeserializer::<ValueError>::into_deserializer(region.as_str());
-    let region = Region::deserialize(region).ok()?;
-    let urls = region.base_urls(Api::Siem).ok()?;
-    Some(urls.1.as_str().to_owned())
 }
 
 /// Whether `${` stands in a text anywhere below, other than as `$${`.

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use watchbell_settings::{At, ConfigError, Env, Node, Problem, Report, Table, Value};
 
-use super::cloud::Api;
 use super::may_override::Judge;
 use super::sections::{Kind, read_source};
-use super::source::Source;
 use super::tenants::{self, Entry};
+use crate::sources::Source;
 
 /// What a source came to.
 #[derive(Default)]
@@ -71,7 +70,7 @@ fn each(
 ) -> Vec<Arc<Source>> {
     let path = Kind::Source.path().key(name);
     let mut sources: Vec<Arc<Source>> = Vec::new();
-    let mut met: HashMap<(String, Api), At> = HashMap::new();
+    let mut met: HashMap<(String, &str), At> = HashMap::new();
     for entry in entries {
         let mut problems = Vec::new();
         let entry = judge.entry(entry, env, &mut problems);
@@ -89,7 +88,10 @@ fn each(
             }
         }
         source.tenant = label;
-        let key = (source.tenant_id.to_string(), source.api);
+        let key = (
+            source.settings.tenant_id().to_owned(),
+            source.settings.api(),
+        );
         if let Some(other) = met.insert(key, at.clone()) {
             let words = format!(
                 "is the tenant of {other} once more: the same tenant_id and api; remove one"

@@ -13,7 +13,8 @@
 //! 3. `interpolate` has `${VAR}` replaced in string values, and `paths` says which of them are
 //!    paths, relative to the file that they stand in.
 //! 4. `tenants` lays each tenant's entry over its source, as far as `may_override` allows.
-//! 5. `sections` makes typed parts of it: [`Source`], [`Transform`], [`Sink`].
+//! 5. `sections` makes typed components of it, each by the registry of its kind:
+//!    [`Source`](crate::sources::Source), [`Transform`], [`Sink`].
 //! 6. `check` judges how the parts fit together.
 //!
 //! [`schema()`] says of all of it what may be written, for editors.
@@ -22,41 +23,30 @@
 //! tenants, and no network.
 
 mod check;
-mod cloud;
 mod document;
 mod interpolate;
 mod labels;
-mod limits;
 mod may_override;
 mod merge;
-mod names;
-mod options;
 mod paths;
-mod proxy;
 mod schema;
 mod secrets;
 mod sections;
 mod sink;
-mod source;
 mod tenants;
 mod transform;
 
 use std::path::{Path, PathBuf};
 
-use watchbell_settings::{ConfigError, Env, Parser};
+use watchbell_settings::{ConfigError, Env, Node, Parser, Table, Value};
 
 use crate::files;
 
-pub use cloud::{Api, Region};
 pub use document::Document;
-pub use limits::CallLimits;
-pub use names::{ClientId, Name, TenantId, TenantKey, TenantKeys};
-pub use options::Options;
 pub use schema::schema;
 pub use sections::{Config, Loaded};
-pub use sink::{Csv, Encoding, Sink};
-pub use source::{Credential, Reading, Rescan, Source, Timeouts};
-pub use transform::{Processor, Transform};
+pub use sink::Sink;
+pub use transform::Transform;
 
 /// How the files of a configuration are read. Keys below `options` are a plugin's own; a dot
 /// in them means what the plugin says.
@@ -87,4 +77,14 @@ pub fn try_load(path: &Path, env: &Env<'_>) -> (Vec<PathBuf>, Result<Loaded, Con
 #[must_use]
 pub fn process_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The keys of a table that are read by others than those who read `own`, `type` among them.
+fn others<'n>(node: &'n Node, own: &[&str]) -> Vec<&'n str> {
+    match &node.value {
+        Value::Table(table) => Table::keys(table)
+            .filter(|key| *key == "type" || !own.contains(key))
+            .collect(),
+        _ => Vec::new(),
+    }
 }

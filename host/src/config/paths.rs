@@ -2,22 +2,15 @@
 //! started: a service manager starts it in `/`. A tenant's entry counts from the tenants
 //! file. What a flag says counts from the working directory, as everybody expects of a shell.
 
-use std::path::Path;
-
 use watchbell_settings::{Node, Table, Value};
 
 use super::sections::Kind;
-use crate::sinks::SinkType;
+use crate::codecs;
+use crate::sinks;
+use crate::sources::SourceType;
 
-/// The settings of a source that are paths.
-const OF_SOURCE: &[&[&str]] = &[
-    &["component"],
-    &["client_secret_file"],
-    &["refresh_token_file"],
-    &["tls", "ca_file"],
-    &["tenants"],
-    &["tenants", "path"],
-];
+/// The settings of every source that are paths.
+const OF_SOURCE: &[&[&str]] = &[&["tenants"], &["tenants", "path"]];
 
 /// Those of a transform.
 const OF_TRANSFORM: &[&[&str]] = &[&["component"]];
@@ -60,13 +53,15 @@ pub(super) fn of_root(root: &mut Table) {
 /// All paths of a source, or of a tenant's entry.
 pub(super) fn of_source(source: &mut Table) {
     of_part(source, OF_SOURCE);
+    of_part(source, SourceType::of(source).paths);
 }
 
 /// Those of the sinks of one type.
 fn of_type(sink: &Table) -> &'static [&'static [&'static str]] {
     match sink.get("type").map(|entry| &entry.node.value) {
         Some(Value::String(name)) => {
-            SinkType::named(name.as_str()).map_or(&[], |sink_type| sink_type.paths)
+            let found = sinks::TYPES.iter().find(|one| one.name == name.as_str());
+            found.map_or(&[], |sink_type| sink_type.paths)
         }
         _ => &[],
     }
@@ -95,9 +90,5 @@ fn tables<'t>(root: &'t mut Table, section: &str) -> impl Iterator<Item = &'t mu
 }
 
 fn is_component(node: &Node) -> bool {
-    let Value::String(text) = &node.value else {
-        return false;
-    };
-    let extension = Path::new(text.as_str()).extension();
-    extension.is_some_and(|extension| extension == "wasm")
+    matches!(&node.value, Value::String(text) if codecs::is_component(text.as_str()))
 }

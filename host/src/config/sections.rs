@@ -14,14 +14,15 @@ use indexmap::IndexMap;
 
 use super::labels;
 use super::merge;
-use super::names::{Name, TenantKey, TenantKeys};
-use super::proxy::{self, RawProxy};
 use super::secrets;
 use super::sink::{self, Sink};
-use super::source::{self, Source};
 use super::transform::{self, Transform};
-use crate::secret::{self, Credential, SecretLocation, Secrets};
-use crate::sinks::{self, SinkType};
+use crate::component::{ProxySettings, proxies_from_env};
+use crate::names::{Name, TenantKey, TenantKeys};
+use crate::secret::{self, SecretLocation, Secrets};
+use crate::sinks;
+use crate::sources::{self, Source, SourceType};
+use crate::transforms;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_egress::Proxies;
@@ -76,17 +77,13 @@ impl Config {
     /// # Errors
     /// When a variable names no proxy.
     pub fn proxies(&self) -> Result<Proxies, ConfigError> {
-        self.proxy.clone().map_or_else(proxy::from_env, Ok)
+        self.proxy.clone().map_or_else(proxies_from_env, Ok)
     }
 
     /// The backends of secrets, for those who need these secrets; those that were
     /// there `before` and are the same stay.
     #[must_use]
-    pub fn secrets<'c>(
-        &self,
-        before: &Secrets,
-        named: impl IntoIterator<Item = &'c SecretLocation>,
-    ) -> Secrets {
+    pub fn secrets(&self, before: &Secrets, named: &[SecretLocation]) -> Secrets {
         let backends = self.secrets.iter();
         let backends = backends.map(|(name, settings)| (name.to_string(), settings.clone()));
         let secrets = before.changed_to(backends);
@@ -94,17 +91,14 @@ impl Config {
         secrets
     }
 
-    /// What each tenant has to prove who is asking.
-    pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
-        self.feeds().map(|(_, source)| &source.credential)
-    }
-
     /// Where the secrets are that it needs.
-    pub fn secret_locations(&self) -> impl Iterator<Item = &SecretLocation> {
-        let of_sinks = self.sinks.values().flat_map(|sink| sink.target.secrets());
-        self.credentials()
-            .flat_map(Credential::locations)
-            .chain(of_sinks)
+    #[must_use]
+    pub fn secret_locations(&self) -> Vec<SecretLocation> {
+        let of_sources = self
+            .feeds()
+            .flat_map(|(_, source)| source.settings.secrets());
+        let of_sinks = self.sinks.values().flat_map(|sink| sink.settings.secrets());
+        of_sources.chain(of_sinks).collect()
     }
 
     /// Every source once for each of its tenants.
@@ -155,18 +149,17 @@ impl Config {
     /// configuration's own: those of tenants, of components and of certificates.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let of_sources = self
-            .feeds()
-            .filter_map(|(_, source)| source.component.as_ref());
-        let of_transforms = self.transforms.values().filter_map(|t| t.processor.file());
-        let of_sinks = self.sinks.values().filter_map(|sink| sink.encoding.file());
-        let roots = self
-            .feeds()
-            .filter_map(|(_, source)| source.ca_file.as_ref());
+        let of_sources = self.feeds().flat_map(|(_, source)| source.settings.files());
+        let transforms = self.transforms.values();
+        let of_transforms = transforms.flat_map(|transform| transform.settings.files());
+        let of_sinks = self.sinks.values().flat_map(Sink::files);
         let components = of_sources.chain(of_transforms).chain(of_sinks);
-        let targets = self.sinks.values().flat_map(|sink| sink.target.files());
-        let named = self.tenant_files.iter().chain(components).chain(roots);
-        let mut files: Vec<PathBuf> = named.cloned().chain(targets).collect();
+        let mut files: Vec<PathBuf> = self
+            .tenant_files
+            .iter()
+            .cloned()
+            .chain(components)
+            .collect();
         files.sort();
         files.dedup();
         files
@@ -229,8 +222,8 @@ impl Kind {
     /// What may stand in place of `type`.
     fn types(self) -> Vec<&'static str> {
         match self {
-            Self::Source => source::TYPES.to_vec(),
-            Self::Transform => transform::TYPES.to_vec(),
+            Self::Source => sources::TYPES.iter().map(|one| one.name).collect(),
+            Self::Transform => transforms::TYPES.iter().map(|one| one.name).collect(),
             Self::Sink => sinks::TYPES.iter().map(|one| one.name).collect(),
         }
     }
@@ -340,8 +333,8 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
             config.metrics =
                 decode::<RawMetrics>(&entry.node, &path, &[], report).map(|raw| raw.listen.0);
         } else if key == PROXY {
-            config.proxy = decode::<RawProxy>(&entry.node, &path, &[], report)
-                .and_then(|raw| raw.read(&path, report));
+            config.proxy = decode::<ProxySettings>(&entry.node, &path, &[], report)
+                .and_then(|proxy| proxy.proxies(&path, report));
         } else if key == SECRET {
             config.secrets = read_secrets(&entry.node, &path, report);
         } else if !known.contains(&key) {
@@ -433,7 +426,7 @@ pub(super) fn read_source(name: &str, node: &Node, report: &mut Report<'_>) -> O
     if table.get("component").is_none() || table.get("type").is_some() {
         type_of(Kind::Source, table, &path, report)?;
     }
-    source::read(node, &path, report)
+    SourceType::of(table).read(node, &path, report)
 }
 
 fn read_transform(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Transform> {
@@ -453,6 +446,7 @@ fn read_transform(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Tr
         }
         (false, _) => Some(type_of(Kind::Transform, table, &path, report)?),
     };
+    let kind = kind.and_then(|kind| transforms::TYPES.iter().find(|one| one.name == kind));
     transform::read(node, kind, &path, report)
 }
 
@@ -460,7 +454,8 @@ fn read_sink(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Sink> {
     let path = part_path(Kind::Sink, name, report);
     let table = part_table(node, &path, report)?;
     let kind = type_of(Kind::Sink, table, &path, report)?;
-    sink::read(node, SinkType::named(kind)?, &path, report)
+    let kind = sinks::TYPES.iter().find(|one| one.name == kind)?;
+    sink::read(node, kind, &path, report)
 }
 
 /// The part's path; reports a name that cannot be one.

@@ -18,8 +18,10 @@ use watchbell_settings::{
 use super::PARSER;
 use super::interpolate;
 use super::may_override::MayOverride;
-use super::names::{Name, TenantId};
 use crate::files;
+use crate::names::Name;
+use crate::sources::SourceType;
+use crate::sources::defender::TenantId;
 
 /// The setting that names the file or folder.
 pub(super) const KEY: &str = "tenants";
@@ -34,19 +36,11 @@ const NAME_COLUMN: &str = "tenant";
 /// What the source says for all.
 const NOT_OWN: &[&str] = &["type", KEY];
 
-/// Settings that exclude each other: where an entry has the first, the others of the
-/// source below it go.
-const RIVALS: &[(&str, &[&str])] = &[
-    ("region", &["endpoint", "authority"]),
-    ("endpoint", &["region"]),
-    ("authority", &["region"]),
-    ("client_secret", &["client_secret_file"]),
-    ("client_secret_file", &["client_secret"]),
-];
-
-/// The settings that `key` excludes.
-pub(super) fn rivals(key: &str) -> impl Iterator<Item = &'static str> {
-    let of_key = RIVALS.iter().filter(move |(one, _)| *one == key);
+/// The settings that `key` excludes in a source: where an entry has it, those of the source
+/// below it go.
+pub(super) fn rivals(source: &Table, key: &str) -> impl Iterator<Item = &'static str> {
+    let rivals = SourceType::of(source).tenants.rivals.iter();
+    let of_key = rivals.filter(move |(one, _)| *one == key);
     of_key.flat_map(|(_, others)| others.iter().copied())
 }
 
@@ -101,7 +95,7 @@ impl Entry {
     /// The source's settings with this tenant's over them.
     pub(super) fn over(self, source: &Table) -> Table {
         let own: Vec<String> = self.table.keys().map(str::to_owned).collect();
-        let excluded: Vec<&str> = own.iter().flat_map(|key| rivals(key)).collect();
+        let excluded: Vec<&str> = own.iter().flat_map(|key| rivals(source, key)).collect();
         let mut merged = Table::default();
         for (key, entry) in source.iter() {
             if key != KEY && !excluded.contains(&key) {

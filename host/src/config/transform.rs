@@ -1,133 +1,79 @@
-//! A transform: what happens to alerts on their way from sources to sinks.
+//! A transform: whose detections it gets, and what happens to them.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{KeyPath, Node, Report, decode};
 
-use super::limits::{CallLimits, PluginLimits, RawLimits};
-use super::names::Name;
-use super::options::Options;
-
-/// The `type`s of transform there are.
-pub(super) const TYPES: &[&str] = &["jq"];
+use super::others;
+use crate::component::{CallLimits, ComponentConfig, ComponentType, PluginLimits};
+use crate::names::Name;
+use crate::transforms::{TransformConfig, WasmSettings};
 
 /// A configured transform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Transform {
-    /// The sources and transforms whose alerts it gets. Not empty.
+    /// The sources and transforms whose detections it gets. Not empty.
     pub inputs: Vec<Name>,
-    /// What it does with them.
-    pub processor: Processor,
+    /// What happens to them: the settings of its type.
+    pub settings: Arc<dyn TransformConfig>,
     /// What one call of it may use.
     pub limits: CallLimits,
 }
 
-/// What a transform runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Processor {
-    /// The bundled jq component.
-    Jq {
-        /// The filter, not judged yet: the component does that at load.
-        filter: String,
-    },
-    /// A component of the world `alert-processor`.
-    Component {
-        /// Its file.
-        path: PathBuf,
-        /// What it gets.
-        options: Options,
-    },
-}
-
-impl Processor {
-    /// The component's file; none of a bundled one.
-    #[must_use]
-    pub fn file(&self) -> Option<&PathBuf> {
-        match self {
-            Self::Component { path, .. } => Some(path),
-            Self::Jq { .. } => None,
-        }
+impl PartialEq for Transform {
+    fn eq(&self, other: &Self) -> bool {
+        self.inputs == other.inputs
+            && *self.settings == *other.settings
+            && self.limits == other.limits
     }
 }
 
-/// Runs a jq filter on each detection.
+/// What every transform has, whatever its type.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawJq {
+pub(super) struct Common {
     /// The sources and transforms whose detections it gets, by name.
     #[schemars(length(min = 1))]
     inputs: Vec<Name>,
-    /// The jq filter. No output drops a detection, several outputs make several of it. A filter
-    /// that uses `now`, `env`, `halt` or inputs is refused.
-    #[schemars(extend("examples" = ["select(.Severity == \"High\")"]))]
-    filter: String,
-    /// What one call of the filter may use.
-    #[serde(default)]
-    #[schemars(with = "PluginLimits")]
-    limits: RawLimits,
-}
-
-/// Runs a component of your own on each detection.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawComponent {
-    /// The sources and transforms whose detections it gets, by name.
-    #[schemars(length(min = 1))]
-    inputs: Vec<Name>,
-    /// The file of the component (.wasm). A relative path is relative to the configuration file.
-    component: PathBuf,
-    /// What the component gets. Default: nothing.
-    #[serde(default)]
-    options: Options,
     /// What one call of the component may use.
     #[serde(default)]
     #[schemars(with = "PluginLimits")]
-    limits: RawLimits,
+    limits: CallLimits,
 }
 
-/// Reads the transform that stands at `path`: of type jq, or a component's.
+/// Its settings, and the type's name.
+const COMMON: &[&str] = &["type", "inputs", "limits"];
+
+/// Reads the transform that stands at `path`: of a type, or a component's.
 pub(super) fn read(
     node: &Node,
-    kind: Option<&str>,
+    kind: Option<&ComponentType<dyn TransformConfig>>,
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Transform> {
-    if kind.is_some() {
-        let RawJq {
-            inputs,
-            filter,
-            limits,
-        } = decode(node, path, &["type"], report)?;
-        if filter.trim().is_empty() {
-            report.error(
-                &path.key("filter"),
-                "is empty; write a filter, or `.` for everything",
-            );
-        }
-        let processor = Processor::Jq { filter };
-        return Some(Transform {
-            inputs,
-            processor,
-            limits: limits.of_plugin(&path.key("limits"), report),
-        });
-    }
-    let raw: RawComponent = decode(node, path, &["type"], report)?;
-    if raw.component.as_os_str().is_empty() {
-        report.error(
-            &path.key("component"),
-            "is empty; write the component's file",
-        );
-    }
+    let common: Option<Common> = decode(node, path, &others(node, COMMON), report);
+    let settings = match kind {
+        Some(kind) => (kind.read)(node, path, COMMON, report),
+        None => component(node, path, report),
+    };
+    let (common, settings) = common.zip(settings)?;
+    common.limits.check_plugin(&path.key("limits"), report);
     Some(Transform {
-        inputs: raw.inputs,
-        limits: raw.limits.of_plugin(&path.key("limits"), report),
-        processor: Processor::Component {
-            path: raw.component,
-            options: raw.options,
-        },
+        inputs: common.inputs,
+        settings,
+        limits: common.limits,
     })
+}
+
+fn component(
+    node: &Node,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<Arc<dyn TransformConfig>> {
+    let settings: WasmSettings = decode(node, path, COMMON, report)?;
+    settings.check(path, report);
+    Some(Arc::new(settings))
 }

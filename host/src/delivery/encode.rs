@@ -3,10 +3,10 @@
 use super::bisect::{Attempt, Failure, Fault, bisect};
 use super::error::{LoadFault, RouteError};
 use super::identity::Identity;
+use super::parts;
 use super::process::{Work, all};
 use super::tenant::{Said, TenantMember};
-use super::{load, parts};
-use crate::config::{Csv, Encoding};
+use crate::codecs;
 use crate::sinks::{Format, is_json};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -22,11 +22,11 @@ pub enum Codec {
     /// The alert's JSON, one object a line.
     Json,
     /// A component. Boxed: it is much larger than nothing.
-    Component(Box<Plugin>),
+    Component(Box<EncoderStep>),
 }
 
 /// An encoder component, its options and what it said of its format.
-pub struct Plugin {
+pub struct EncoderStep {
     pub(super) identity: Arc<Identity>,
     pub(super) encoder: Encoder,
     pub(super) options: Options,
@@ -42,11 +42,11 @@ impl Codec {
     /// When the component does not load.
     pub async fn csv(engine: &Engine) -> Result<Self, LoadFault> {
         let limits = Limits::for_plugin();
-        load::codec("csv", &Encoding::Csv(Csv::default()), None, limits, engine).await
+        Self::load("csv".to_owned(), &*codecs::csv(), limits, None, engine).await
     }
 
     /// The component, where it is one.
-    pub(super) fn plugin(&self) -> Option<&Plugin> {
+    pub(super) fn plugin(&self) -> Option<&EncoderStep> {
         match self {
             Self::Json => None,
             Self::Component(plugin) => Some(plugin),
@@ -54,7 +54,7 @@ impl Codec {
     }
 
     /// How its events become a file.
-    pub(super) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         match self {
             Self::Json => Format {
                 header: Vec::new(),
@@ -133,7 +133,7 @@ impl Attempt for Alone<'_> {
     }
 }
 
-impl Work for Plugin {
+impl Work for EncoderStep {
     type Made = Vec<u8>;
 
     fn identity(&self) -> &Arc<Identity> {
@@ -155,7 +155,7 @@ impl Work for Plugin {
     }
 }
 
-impl Plugin {
+impl EncoderStep {
     pub(super) async fn encode(
         &self,
         alerts: &[Alert],

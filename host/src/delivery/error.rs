@@ -1,8 +1,9 @@
 //! What goes wrong at load, where a person mends it, and on the way, where it is tried
 //! again.
 
-use crate::config::Name;
-use crate::sinks::{BuildError, DeliveryError};
+use crate::component::BuildError;
+use crate::names::Name;
+use crate::sinks::DeliveryError;
 use crate::telemetry::printable;
 use std::error::Error;
 use std::path::PathBuf;

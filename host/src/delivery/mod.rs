@@ -21,15 +21,15 @@ mod route;
 mod tenant;
 mod tenant_queue;
 
-use crate::config::{Config, Name, TenantKey};
+use crate::names::{Name, TenantKey};
 use crate::sinks::{Format, SinkFactory};
-use crate::sources::Runtime;
 pub use deliver::{LostSinks, Phase, SinkTask};
 pub use encode::Codec;
 pub use error::{LoadFault, PipelineError, RouteError};
 use identity::Identity;
-pub use load::Fingerprint;
-use route::{Encoded, Route};
+pub(crate) use process::Step;
+use route::Encoded;
+pub(crate) use route::Route;
 use std::ops::Range;
 use std::sync::Arc;
 use tenant::TenantMember;
@@ -40,15 +40,8 @@ use watchbell_sandbox::Alert;
 /// Bytes of JSON in one call of a plugin, roughly: its memory is bounded.
 const CALL_BYTES: usize = 4 << 20;
 
-/// Everything between the ledger and the sinks.
-pub struct Pipeline {
-    /// Each sink with what leads to it.
-    pub specs: Vec<SinkSpec>,
-}
-
 /// A sink with what leads to it.
 pub struct SinkSpec {
-    fingerprint: Fingerprint,
     /// The member that names the tenant in what it writes; none: records as they came.
     tenant_key: Option<TenantKey>,
     name: Name,
@@ -63,17 +56,48 @@ pub struct SinkSpec {
     max_buffer: u64,
 }
 
-impl Pipeline {
-    /// Loads every component that a configuration names and has it judge its options.
-    ///
-    /// # Errors
-    /// [`PipelineError`], naming the transform or sink.
-    pub async fn load(config: &Config, around: &Runtime) -> Result<Self, PipelineError> {
-        load::load(config, around).await
-    }
-}
-
 impl SinkSpec {
+    /// A sink of a type that all tenants share, with its codec and every path that leads to
+    /// it.
+    pub(crate) fn new(
+        name: Name,
+        kind: &'static str,
+        routes: Vec<Route>,
+        codec: Codec,
+        factory: Arc<dyn SinkFactory>,
+    ) -> Self {
+        Self {
+            tenant_key: None,
+            identity: Identity::sink(format!("sinks.{name}")),
+            name,
+            routes,
+            format: Arc::new(codec.format()),
+            codec,
+            kind,
+            is_partitioned: false,
+            factory,
+            max_buffer: u64::MAX,
+        }
+    }
+
+    /// The same, where this member names the tenant; none: records as they came.
+    pub(crate) fn with_tenant_key(self, tenant_key: Option<TenantKey>) -> Self {
+        Self { tenant_key, ..self }
+    }
+
+    /// The same, for which so many bytes may wait in the ledger.
+    pub(crate) fn with_max_buffer(self, max_buffer: u64) -> Self {
+        Self { max_buffer, ..self }
+    }
+
+    /// The same, where each tenant may have a place of its own.
+    pub(crate) fn partitioned(self, is_partitioned: bool) -> Self {
+        Self {
+            is_partitioned,
+            ..self
+        }
+    }
+
     /// The sink's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -91,12 +115,6 @@ impl SinkSpec {
         sources.sort();
         sources.dedup();
         sources
-    }
-
-    /// What it was made of: two with the same fingerprint do the same.
-    #[must_use]
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
     }
 
     /// What kind of sink it is, as the configuration names it.

@@ -49,7 +49,7 @@ pub(super) async fn all<W: Work>(work: &W, alerts: &[Alert]) -> Result<Vec<W::Ma
 }
 
 /// A transform: a component and its options.
-pub(super) struct Step {
+pub(crate) struct Step {
     pub(super) identity: Arc<Identity>,
     pub(super) processor: Processor,
     pub(super) options: Options,

@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::process::Step;
 use super::tenant::TenantMember;
 use super::{Codec, parts, record};
-use crate::config::Name;
+use crate::names::Name;
 use crate::sinks::{Event, Origin};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -23,9 +23,9 @@ use watchbell_sandbox::{Alert, Limits};
 const NAMED: usize = 3;
 
 /// One path from a source to a sink.
-pub(super) struct Route {
-    pub(super) source: Name,
-    pub(super) steps: Vec<Arc<Step>>,
+pub(crate) struct Route {
+    pub(crate) source: Name,
+    pub(crate) steps: Vec<Arc<Step>>,
 }
 
 /// An entry, ready for the sink.

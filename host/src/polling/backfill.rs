@@ -137,7 +137,7 @@ impl Backfill {
         let (id, name) = (job.feed.id, job.name.clone());
         let ledger = &job.feed.shared.ledger;
         let covered = ledger.call(move |ledger| ledger.covered(id, &name)).await?;
-        let longest = job.feed.client.settings().reading.max_window;
+        let longest = job.feed.client.settings().polling.max_window.delta();
         let mut queue: VecDeque<Task> = range
             .missing(&covered)
             .into_iter()
@@ -153,7 +153,7 @@ impl Backfill {
         };
         tell(progress);
         // A poll may want one of the tenant's connections meanwhile.
-        let connections = job.feed.client.settings().max_connections;
+        let connections = job.feed.client.settings().polling.limits.max_connections;
         let most = connections.map_or(MAX_WINDOWS_AT_ONCE, |most| {
             let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
             MAX_WINDOWS_AT_ONCE.min(most - 1).max(1)
@@ -311,7 +311,7 @@ impl Job {
             Diagnosis::Retry(failed) => return self.retry(task, failed).await,
             Diagnosis::Unbounded => {
                 return Err(BackfillError::Unbounded {
-                    max_bytes: self.feed.client.settings().max_response_bytes,
+                    max_bytes: self.feed.client.settings().polling.max_response_bytes(),
                 });
             }
             Diagnosis::GiveUp(failed) => failed,

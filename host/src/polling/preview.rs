@@ -70,11 +70,11 @@ pub async fn preview(
         known: 0,
         new: Vec::new(),
     };
-    let settings = client.settings();
-    let Some((from, to)) = poll_range(settings, stands, time) else {
+    let polling = &client.settings().polling;
+    let Some((from, to)) = poll_range(polling, stands, time) else {
         return Ok(preview);
     };
-    let size = WindowSize::new(settings.reading.max_window);
+    let size = WindowSize::new(polling.max_window.delta());
     let mut plan = WindowPlan::new(from, to, stored.gaps.clone(), size);
     let mut reader = WindowReader::new(Arc::clone(&client), clock, u64::MAX);
     let mut met = HashSet::new();

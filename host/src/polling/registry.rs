@@ -1,7 +1,7 @@
 //! Who is polled: what those need who command or backfill while others poll.
 
 use super::feed::Handle;
-use crate::config::Name;
+use crate::names::Name;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use watchbell_ledger::FeedId;

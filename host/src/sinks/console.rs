@@ -1,9 +1,9 @@
 //! Standard output.
 
 use super::{
-    Acknowledged, Batch, BuildError, Checkpoint, DeliveryError, Sink, SinkConfig, SinkContext,
-    SinkFactory, SinkSettings,
+    Acknowledged, Batch, Checkpoint, DeliveryError, Sink, SinkConfig, SinkContext, SinkFactory,
 };
+use crate::component::{BuildError, ComponentConfig, ComponentSettings};
 use async_trait::async_trait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use schemars::JsonSchema;
@@ -29,9 +29,11 @@ enum ConsoleError {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {}
 
-impl SinkSettings for Settings {
+impl ComponentSettings for Settings {
     const TYPE: &'static str = "console";
 }
+
+impl ComponentConfig for Settings {}
 
 impl SinkConfig for Settings {
     fn prints(&self) -> bool {

@@ -10,8 +10,8 @@ mod file;
 mod http;
 
 use async_trait::async_trait;
-pub use config::{BuildError, SinkConfig, SinkContext};
-pub(crate) use config::{SinkSettings, SinkType, TYPES};
+pub(crate) use config::TYPES;
+pub use config::{SinkConfig, SinkContext};
 pub(crate) use event::is_json;
 pub use event::{Batch, Event, Format, Origin};
 pub use file::Place;

@@ -4,17 +4,21 @@
 //! for which window and how often is for `polling` to decide, which knows no more of a
 //! service than this trait says. So a simulated service can stand for a real one.
 
+mod config;
 pub mod defender;
 mod error;
+mod polling;
 mod runtime;
 mod service_date;
 
-pub use defender::{Access, DefenderClient, Tokens, validate_destinations};
+pub use config::{Source, SourceConfig};
+pub(crate) use config::{SourceType, TYPES, TenantRules};
+pub use defender::{Access, DefenderClient, Tokens};
 pub use error::PollError;
+pub use polling::{Polling, Rescan};
 pub use runtime::{Runtime, SetupError};
 pub use service_date::ServiceDate;
 
-use crate::config;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use std::any::Any;
@@ -66,7 +70,7 @@ impl PollOutcome {
 /// Dropping a future that it returned gives the call up; the client can be used again.
 pub trait SourceClient: Any + Send + Sync {
     /// The settings that it was made with.
-    fn settings(&self) -> &config::Source;
+    fn settings(&self) -> &Source;
 
     /// Makes sure that there is a token, and says what the login service's answer showed of
     /// the service's clock.

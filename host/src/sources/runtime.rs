@@ -1,8 +1,9 @@
 //! What all sources of a process share: the engine, the way out, the tokens.
 
-use super::defender::Tokens;
-use crate::config::{self, ClientId, TenantId, TenantKey};
+use super::Polling;
+use super::defender::{ClientId, Defender, TenantId, Tokens};
 use crate::exit::{Exit, Failure};
+use crate::names::TenantKey;
 use crate::secret::Secrets;
 use crate::sinks::{Format, SinkContext};
 use crate::stamp::Stamp;
@@ -198,8 +199,12 @@ impl Runtime {
 
     /// The bucket of an application in a tenant, which all sources share that ask as it and
     /// have the same limit. Another limit is another bucket: what is reloaded counts.
-    pub(super) fn rate_limiter(&self, settings: &config::Source) -> Option<Arc<RateLimiter>> {
-        let limit = settings.max_requests_per_minute?;
+    pub(super) fn rate_limiter(
+        &self,
+        polling: &Polling,
+        settings: &Defender,
+    ) -> Option<Arc<RateLimiter>> {
+        let limit = polling.limits.max_requests_per_minute?;
         let key = (
             settings.client_id.clone(),
             settings.tenant_id.clone(),

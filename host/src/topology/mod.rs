@@ -1,18 +1,22 @@
 //! The whole at work: each source on its interval, each sink at its own pace, until told
 //! to stop or until everything was read once. What it works on may be changed meanwhile.
 
+mod pipeline;
 mod reload;
 mod sinks;
 
+pub use pipeline::Pipeline;
 pub use reload::{Changed, Difference, Replan};
 
-use crate::config::{Config, Name};
-use crate::delivery::{Pipeline, SinkSpec, SinkTask};
+use crate::config::Config;
+use crate::delivery::{SinkSpec, SinkTask};
+use crate::names::Name;
 use crate::polling::{
     AsyncLedger, Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle,
     MemoryBudget, PollingReport, Scheduler, Shared, SystemClock,
 };
 use crate::sources::SourceClient;
+use pipeline::PlannedSink;
 use reload::{Planned, Reload};
 use sinks::RunningSinks;
 use std::collections::BTreeMap;
@@ -39,7 +43,7 @@ pub struct Plan {
 /// Sources and sinks around one ledger.
 pub struct Service {
     feeds: Vec<Feed>,
-    specs: Vec<SinkSpec>,
+    specs: Vec<Arc<PlannedSink>>,
     concurrency: u32,
     shared: Shared,
     registry: FeedRegistry,
@@ -91,11 +95,11 @@ impl Service {
         plan: Plan,
         forget: Vec<String>,
     ) -> Result<(Self, Vec<Forgotten>), ledger::Error> {
-        let specs = plan.pipeline.specs;
+        let specs = plan.pipeline.sinks;
         let (ledger, clock) = (AsyncLedger::new(ledger), Arc::new(SystemClock));
         let clock: Arc<dyn Clock> = clock;
         let forgotten = register_sinks(&ledger, &specs, forget).await?;
-        let limits = specs.iter().map(buffer_limit).collect();
+        let limits = specs.iter().map(|one| buffer_limit(&one.spec)).collect();
         let backpressure = Backpressure::new(
             ledger.clone(),
             Arc::clone(&clock),
@@ -281,10 +285,13 @@ fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), 
 
 async fn register_sinks(
     ledger: &AsyncLedger,
-    specs: &[SinkSpec],
+    specs: &[Arc<PlannedSink>],
     forget: Vec<String>,
 ) -> Result<Vec<Forgotten>, ledger::Error> {
-    let readers: Vec<_> = specs.iter().map(SinkTask::reader).collect();
+    let readers: Vec<_> = specs
+        .iter()
+        .map(|one| SinkTask::reader(&one.spec))
+        .collect();
     ledger
         .call(move |ledger| ledger.register(&readers, &forget))
         .await

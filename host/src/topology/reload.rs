@@ -73,34 +73,37 @@ impl Reload<'_> {
         let ledger = &self.shared.ledger;
         // First, since a feed that is registered and not polled does no harm.
         let ids = register_feeds(ledger, &plan.sources).await?;
-        let specs = plan.pipeline.specs;
+        let sinks = plan.pipeline.sinks;
         // What changes comes to rest first, so that nobody writes to what is registered.
-        let stays: HashSet<String> = specs
+        let stays: HashSet<String> = sinks
             .iter()
-            .filter(|spec| self.sinks.is_same(spec))
-            .map(|spec| spec.name().to_owned())
+            .filter(|sink| self.sinks.is_same(sink))
+            .map(|sink| sink.spec.name().to_owned())
             .collect();
         let rested = self.sinks.rest(&stays).await;
-        if let Err(error) = register_sinks(ledger, &specs, Vec::new()).await {
-            for spec in rested {
-                self.sinks.start_again(spec);
+        if let Err(error) = register_sinks(ledger, &sinks, Vec::new()).await {
+            for sink in rested {
+                self.sinks.start(sink);
             }
             return Err(error);
         }
         self.shared
             .backpressure
-            .set_limits(specs.iter().map(buffer_limit).collect());
-        let mut went: Vec<String> = rested.iter().map(|old| old.name().to_owned()).collect();
-        for spec in specs {
-            if stays.contains(spec.name()) {
+            .set_limits(sinks.iter().map(|one| buffer_limit(&one.spec)).collect());
+        let mut went: Vec<String> = rested
+            .iter()
+            .map(|old| old.spec.name().to_owned())
+            .collect();
+        for sink in sinks {
+            let name = sink.spec.name().to_owned();
+            if stays.contains(&name) {
                 continue;
             }
-            let name = spec.name().to_owned();
             match went.iter().position(|old| *old == name) {
                 Some(at) => changed.sinks.changed.push(went.swap_remove(at)),
                 None => changed.sinks.added.push(name),
             }
-            self.sinks.start(spec);
+            self.sinks.start(sink);
         }
         went.sort();
         changed.sinks.removed = went;

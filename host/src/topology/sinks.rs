@@ -1,6 +1,7 @@
 //! The sinks at work, each a task.
 
-use crate::delivery::{LostSinks, Phase, SinkSpec, SinkTask};
+use super::pipeline::PlannedSink;
+use crate::delivery::{LostSinks, Phase, SinkTask};
 use crate::polling::Shared;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(super) struct RunningSinks {
 }
 
 struct Working {
-    spec: Arc<SinkSpec>,
+    sink: Arc<PlannedSink>,
     phase: watch::Sender<Phase>,
     task: JoinHandle<u64>,
 }
@@ -39,14 +40,12 @@ impl RunningSinks {
         names
     }
 
-    pub(super) fn start(&mut self, spec: SinkSpec) {
-        self.start_again(Arc::new(spec));
-    }
-
-    pub(super) fn start_again(&mut self, spec: Arc<SinkSpec>) {
+    pub(super) fn start(&mut self, sink: Arc<PlannedSink>) {
+        let spec = &sink.spec;
+        let name = spec.name().to_owned();
         let phase = watch::Sender::new(Phase::Running);
         let task = SinkTask::new(
-            Arc::clone(&spec),
+            Arc::clone(spec),
             self.shared.ledger.blocking(),
             self.lost.clone(),
         );
@@ -54,18 +53,18 @@ impl RunningSinks {
         let working = Working {
             task: tokio::spawn(running),
             phase,
-            spec: Arc::clone(&spec),
+            sink,
         };
-        self.working.insert(spec.name().to_owned(), working);
+        self.working.insert(name, working);
     }
 
-    pub(super) fn is_same(&self, spec: &SinkSpec) -> bool {
-        let old = self.working.get(spec.name());
-        old.is_some_and(|old| old.spec.fingerprint() == spec.fingerprint())
+    pub(super) fn is_same(&self, sink: &PlannedSink) -> bool {
+        let old = self.working.get(sink.spec.name());
+        old.is_some_and(|old| old.sink.is_as(sink))
     }
 
     /// Has all but these finish what they are writing, and returns them.
-    pub(super) async fn rest(&mut self, stays: &HashSet<String>) -> Vec<Arc<SinkSpec>> {
+    pub(super) async fn rest(&mut self, stays: &HashSet<String>) -> Vec<Arc<PlannedSink>> {
         let mut rested = Vec::new();
         let goes: Vec<String> = self
             .names()
@@ -76,7 +75,7 @@ impl RunningSinks {
             if let Some(mut working) = self.working.remove(&name) {
                 working.phase.send_replace(Phase::Resting);
                 self.delivered += working.end().await;
-                rested.push(working.spec);
+                rested.push(working.sink);
             }
         }
         rested

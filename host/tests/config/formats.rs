@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use watchbell::Credential;
 use watchbell::SecretLocation;
-use watchbell::config::{Api, Config, Credential, Document, Encoding, Processor, load};
+use watchbell::config::{Config, Document, load};
+use watchbell::sources::defender::Api;
 use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
@@ -163,36 +165,43 @@ path = "/var/log/watchbell/alerts.ndjson"
     let config = loaded.config;
 
     let source = &config.sources.get("contoso").unwrap()[0];
-    assert_eq!(source.api, Api::Siem);
+    let defender = source.defender().unwrap();
+    assert_eq!(defender.settings.api, Api::Siem);
     assert_eq!(
-        source.endpoint.as_str(),
+        defender.endpoint.as_str(),
         "https://wdatp-alertexporter-us.securitycenter.windows.us"
     );
     assert_eq!(
-        source.authority.as_str(),
+        defender.authority.as_str(),
         "https://login.microsoftonline.us"
     );
-    assert_eq!(source.scrape_interval, Duration::from_secs(60));
-    assert_eq!(source.max_response_bytes, 64 << 20);
-    assert_eq!(source.machine_groups, ["UKMachines", "FranceMachines"]);
-    let Credential::ClientSecret(SecretLocation::Inline(secret)) = &source.credential else {
+    let polling = source.polling;
+    assert_eq!(polling.scrape_interval.duration(), Duration::from_secs(60));
+    assert_eq!(polling.max_response_bytes(), 64 << 20);
+    assert_eq!(
+        defender.settings.machine_groups,
+        ["UKMachines", "FranceMachines"]
+    );
+    let Credential::ClientSecret(SecretLocation::Inline(secret)) = &defender.credential else {
         panic!()
     };
     assert_eq!(secret.expose(), "fallback");
 
-    let Processor::Component { options, .. } = &config.transforms.get("salted").unwrap().processor
-    else {
-        panic!()
-    };
-    let options: Vec<_> = options.iter().collect();
+    let salted = config.transforms.get("salted").unwrap().settings.plugin();
+    let options: Vec<_> = salted.options.iter().collect();
     assert_eq!(
         options,
         [("salt", "x"), ("rounds", "3"), ("fields", r#"["a","b"]"#)]
     );
 
     let sink = config.sinks.get("siem").unwrap();
-    assert!(sink.target.writes(None).unwrap().ends_with("alerts.ndjson"));
-    assert_eq!(sink.encoding, Encoding::Json);
+    assert!(
+        sink.settings
+            .writes(None)
+            .unwrap()
+            .ends_with("alerts.ndjson")
+    );
+    assert_eq!(sink.codec.encoder(None), None);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+use watchbell::Credential;
 use watchbell::SecretLocation;
-use watchbell::config::{Config, Credential, Document, load, process_env};
+use watchbell::config::{Config, Document, load, process_env};
 
 const ID: &str = "11111111-2222-3333-4444-55555555555a";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
@@ -371,15 +372,16 @@ fn paths_are_relative_to_the_file_that_they_stand_in() {
     assert_eq!(config.data_dir, Some(etc("data")));
     assert_eq!(config.tenant_files, [etc("t")]);
     let (_, source) = config.feeds().next().unwrap();
-    assert_eq!(source.component, Some(etc("c.wasm")));
-    assert_eq!(source.ca_file, Some(etc("ca")));
+    let source = source.defender().unwrap();
+    assert_eq!(source.settings.component, Some(etc("c.wasm")));
+    assert_eq!(source.settings.tls.ca_file, Some(etc("ca")));
     assert_eq!(
         source.credential,
         Credential::ClientSecret(SecretLocation::File(etc("t").join("north")))
     );
     let sink = config.sinks.values().next().unwrap();
-    assert_eq!(sink.target.writes(None), Some(etc("../log/x")));
-    assert_eq!(sink.encoding.file(), Some(&etc("e.wasm")));
+    assert_eq!(sink.settings.writes(None), Some(etc("../log/x")));
+    assert_eq!(sink.codec.files(), [etc("e.wasm")]);
     let said = format!("{:?}", config.secrets);
     assert!(
         said.contains(&format!("{:?}, \"./arg\"", etc("./p"))),

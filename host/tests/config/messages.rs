@@ -326,20 +326,6 @@ fn each_mistake_between_parts_is_told() {
             "w.toml:11: sinks.s.encoding.csv: goes with codec = \"csv\" only; set that or remove it",
         ),
         (
-            sink(
-                "s",
-                "path = \"x\"\nencoding.codec = \"csv\"\nencoding.csv.delimiter = \"\\n\"",
-            ),
-            "w.toml:12: sinks.s.encoding.csv.delimiter: must be one ASCII character other than a quote or a line end",
-        ),
-        (
-            sink(
-                "s",
-                "path = \"x\"\nencoding.codec = \"csv\"\nencoding.csv.fields = []",
-            ),
-            "w.toml:12: sinks.s.encoding.csv.fields: is empty; name at least one, or remove it",
-        ),
-        (
             "[transforms.t]\ninputs = [\"contoso\"]\n".to_owned(),
             "w.toml:7: transforms.t.type: is missing; add it (jq), or component",
         ),
@@ -399,7 +385,7 @@ fn the_environment_can_give_a_number_and_text_cannot() {
     let text = source() + "scrape_interval_secs = \"${INTERVAL}\"\n";
     let loaded = decode(&text, Format::Toml).unwrap();
     let source = &loaded.config.sources.get("contoso").unwrap()[0];
-    assert_eq!(source.scrape_interval.as_secs(), 30);
+    assert_eq!(source.polling.scrape_interval.duration().as_secs(), 30);
     assert!(said("scrape_interval_secs = \"30\"\n").contains("take the quotes off"));
 }
 

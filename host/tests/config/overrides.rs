@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use watchbell::Credential;
 use watchbell::SecretLocation;
-use watchbell::config::{Credential, Document, Name, Source};
+use watchbell::config::Document;
+use watchbell::names::Name;
+use watchbell::sources::Source;
 use watchbell_settings::{At, Format, Node, Value};
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";
@@ -35,7 +38,7 @@ fn with(flags: &[(&str, Value, &str)]) -> Result<Source, String> {
 #[test]
 fn one_source_needs_nothing_of_the_others() {
     assert_eq!(
-        with(&[]).unwrap().endpoint.as_str(),
+        with(&[]).unwrap().defender().unwrap().endpoint.as_str(),
         "https://wdatp-alertexporter-eu.windows.com"
     );
     assert!(document().decode(&env).is_err());
@@ -45,7 +48,7 @@ fn one_source_needs_nothing_of_the_others() {
 #[test]
 fn a_flag_goes_over_the_file_and_is_named_when_it_is_wrong() {
     let source = with(&[("limit", Value::Integer(5), "--limit")]).unwrap();
-    assert_eq!(source.limit.map(u32::from), Some(5));
+    assert_eq!(source.polling.limit.map(u32::from), Some(5));
     assert_eq!(
         with(&[("since", Value::text("soon"), "--since")]).unwrap_err(),
         "--since: is not a time; write an instant such as 2026-03-01T12:00:00Z, or a duration back such as PT2H or 2h"
@@ -79,7 +82,10 @@ fn a_flag_removes_what_it_excludes_from_the_file_but_not_another_flag() {
         ("authority", url(), "--authority"),
     ])
     .unwrap();
-    assert_eq!(source.endpoint.as_str(), "http://127.0.0.1:9");
+    assert_eq!(
+        source.defender().unwrap().endpoint.as_str(),
+        "http://127.0.0.1:9"
+    );
 
     let source = with(&[(
         "client_secret_file",
@@ -88,7 +94,7 @@ fn a_flag_removes_what_it_excludes_from_the_file_but_not_another_flag() {
     )])
     .unwrap();
     assert_eq!(
-        source.credential,
+        source.defender().unwrap().credential,
         Credential::ClientSecret(SecretLocation::File("/run/s".into()))
     );
 
@@ -116,7 +122,9 @@ fn a_flag_stands_in_for_a_variable_that_is_not_set_and_is_taken_as_it_is() {
         )
         .unwrap();
     let source = document.source("a", &|_| None).unwrap();
-    let Credential::ClientSecret(SecretLocation::Inline(found)) = &source.credential else {
+    let Credential::ClientSecret(SecretLocation::Inline(found)) =
+        &source.defender().unwrap().credential
+    else {
         panic!()
     };
     assert_eq!(found.expose(), secret);
@@ -153,7 +161,8 @@ fn a_source_can_come_from_flags_alone() {
         )
         .unwrap();
     let source = document.source("poll", &|_| None).unwrap();
-    assert_eq!(source.allow_addresses.len(), 1);
+    let egress = &source.defender().unwrap().settings.egress;
+    assert_eq!(egress.allow_addresses.len(), 1);
 
     let message = Document::from_flags(&name)
         .source("poll", &|_| None)

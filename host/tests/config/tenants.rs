@@ -52,8 +52,9 @@ impl Files {
     fn tenants(&self, file: &str) -> Result<Vec<(String, String, Vec<String>)>, String> {
         let config = self.load(&self.source("a", file))?;
         let told = config.feeds().map(|(_, one)| {
-            let groups = one.machine_groups.clone();
-            (one.tenant.clone(), one.tenant_id.to_string(), groups)
+            let defender = one.defender().unwrap();
+            let groups = defender.settings.machine_groups.clone();
+            (one.tenant.clone(), defender.tenant_id.to_string(), groups)
         });
         Ok(told.collect())
     }

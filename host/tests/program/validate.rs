@@ -171,13 +171,33 @@ fn what_only_a_component_can_judge_is_judged() {
 }
 
 #[test]
-fn a_csv_member_and_a_missing_ca_file_are_named() {
+fn options_that_a_bundled_component_refuses_and_a_missing_ca_file_are_named() {
     let running = start(at_noon());
-    let csv = "[sinks.out]\ntype = \"console\"\ninputs = [\"contoso\"]\nencoding.codec = \"csv\"\nencoding.csv.delimiter = \"\\n\"\n";
-    let words = Home::with(&format!("{}{csv}", source(&running)))
-        .run("validate", &[])
-        .failed(78);
-    assert!(words.contains("delimiter"), "{words}");
+    let sink = "[sinks.out]\ntype = \"console\"\ninputs = [\"contoso\"]\n";
+    let csv = format!("{sink}encoding.codec = \"csv\"\nencoding.csv.");
+    let transform = "[transforms.none]\ntype = \"jq\"\ninputs = [\"contoso\"]\n";
+    for (more, said) in [
+        (
+            format!("{csv}delimiter = \"\\n\"\n"),
+            "sinks.out: delimiter: byte 0: it is one ASCII character",
+        ),
+        (
+            format!("{csv}fields = []\n"),
+            "sinks.out: fields: byte 0: it names no member",
+        ),
+        (
+            format!("{csv}fields = [\"Severity\", \"Severity\"]\n"),
+            "`Severity` stands here again",
+        ),
+        (
+            format!("{sink}{transform}filter = \" \"\n"),
+            "transforms.none: filter: it is empty; write a filter, or `.` for everything",
+        ),
+    ] {
+        let home = Home::with(&format!("{}{more}", source(&running)));
+        let words = home.run("validate", &[]).failed(78);
+        assert!(words.contains(said), "{said}: {words}");
+    }
     let ca = format!("{}tls.ca_file = \"none.pem\"\n", source(&running));
     let words = Home::with(&ca).run("validate", &[]).failed(78);
     assert!(words.contains("none.pem"), "{words}");

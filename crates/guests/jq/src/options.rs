@@ -21,6 +21,9 @@ impl Options {
             None => {
                 invalid("it is missing; an example is `select(.Severity == \"High\")`".to_owned())
             }
+            Some(filter) if filter.trim().is_empty() => {
+                invalid("it is empty; write a filter, or `.` for everything".to_owned())
+            }
             Some(filter) if filter.len() > MAX_FILTER_BYTES => {
                 let length = filter.len();
                 invalid(format!(

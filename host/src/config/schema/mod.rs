@@ -21,10 +21,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 use watchbell_settings::ByteSize;
 
-use super::proxy::RawProxy;
 use super::sections::{MAX_CONCURRENCY_LIMIT, RawLogSchema, RawMetrics};
-use super::{secrets, sink, source, tenants, transform};
-use crate::sinks;
+use super::{secrets, sink, tenants, transform};
+use crate::codecs::EncodingSchema;
+use crate::component::ProxySettings;
+use crate::sources::Polling;
+use crate::transforms::WasmSettings;
+use crate::{sinks, sources, transforms};
 
 /// What the name of a part may be, where it is a key.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
@@ -73,7 +76,7 @@ struct Root {
     /// Secret backends by name: where `SECRET[NAME.key]` is found.
     secret: Option<Named<Secret>>,
     /// Through which proxy requests go out. Default: what the environment says.
-    proxy: Option<RawProxy>,
+    proxy: Option<ProxySettings>,
     /// The metrics of the program. Default: not served.
     metrics: Option<RawMetrics>,
     /// Sources by name: where detections come from. `run` needs one.
@@ -110,28 +113,32 @@ impl JsonSchema for Source {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut part = generator.subschema_for::<source::Raw>();
         let mut tenants = generator.subschema_for::<tenants::RawSetting>();
         describe(
             &mut tenants,
             "A source of each tenant in a file or folder: the source's settings, and over them the tenant's own. Default: one tenant.",
         );
-        let kind = json_schema!({
-            "description": "The type of the source. Required, unless there is a component.",
-            "type": "string",
-            "enum": source::TYPES,
+        let types = sources::TYPES.iter().map(|source_type| {
+            let mut schema = generator.subschema_for::<Polling>();
+            lay_over(&mut schema, (source_type.schema)(generator));
+            property(&mut schema, "tenants", tenants.clone());
+            // Not required beside a component: the settings are the same whichever runs.
+            let kind = json_schema!({
+                "description": "The type. Required, unless there is a component.",
+                "const": source_type.name,
+            });
+            property(&mut schema, "type", kind);
+            schema.insert("title".into(), source_type.name.into());
+            schema.insert(
+                "anyOf".into(),
+                serde_json::json!([{ "required": ["type"] }, { "required": ["component"] }]),
+            );
+            schema
         });
-        property(&mut part, "tenants", tenants);
-        property(&mut part, "type", kind);
-        describe(
-            &mut part,
+        one_of(
             "A source: which service is asked, as whom, how often and for what.",
-        );
-        part.insert(
-            "anyOf".into(),
-            serde_json::json!([{ "required": ["type"] }, { "required": ["component"] }]),
-        );
-        part
+            types.collect(),
+        )
     }
 }
 
@@ -143,13 +150,20 @@ impl JsonSchema for Transform {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut jq = generator.subschema_for::<transform::RawJq>();
-        typed(&mut jq, "jq");
-        let mut component = generator.subschema_for::<transform::RawComponent>();
+        let types = transforms::TYPES.iter().map(|transform_type| {
+            let mut schema = generator.subschema_for::<transform::Common>();
+            lay_over(&mut schema, (transform_type.schema)(generator));
+            typed(&mut schema, transform_type.name);
+            schema
+        });
+        let mut types: Vec<Schema> = types.collect();
+        let mut component = generator.subschema_for::<transform::Common>();
+        lay_over(&mut component, generator.subschema_for::<WasmSettings>());
         component.insert("title".into(), "component".into());
+        types.push(component);
         one_of(
             "A transform: what happens to detections on their way.",
-            vec![jq, component],
+            types,
         )
     }
 }
@@ -184,6 +198,9 @@ impl JsonSchema for Sink {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let types = sinks::TYPES.iter().map(|sink_type| {
             let mut schema = generator.subschema_for::<sink::Common>();
+            let mut encoding = generator.subschema_for::<EncodingSchema>();
+            describe(&mut encoding, "How a detection is written.");
+            property(&mut schema, sink::ENCODING, encoding);
             lay_over(&mut schema, (sink_type.schema)(generator));
             typed(&mut schema, sink_type.name);
             schema

@@ -4,8 +4,8 @@ use super::super::async_ledger::AsyncLedger;
 use super::super::backpressure::Backpressure;
 use super::super::clock::Clock;
 use super::super::memory_budget::MemoryBudget;
-use crate::config::{Name, Source};
-use crate::sources::SourceClient;
+use crate::names::Name;
+use crate::sources::{Source, SourceClient};
 use std::sync::Arc;
 use tokio::sync::watch;
 use watchbell_ledger::{self as ledger, Commit, Committed, FeedId, FeedName};
@@ -62,11 +62,11 @@ pub struct Handle {
 impl Handle {
     /// What the ledger calls a source.
     #[must_use]
-    pub fn feed_name(name: &Name, settings: &Source) -> FeedName {
+    pub fn feed_name(name: &Name, source: &Source) -> FeedName {
         FeedName {
             source: name.to_string(),
-            tenant: settings.tenant_id.to_string(),
-            api: settings.api.to_string(),
+            tenant: source.settings.tenant_id().to_owned(),
+            api: source.settings.api().to_owned(),
         }
     }
 

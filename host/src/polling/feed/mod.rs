@@ -15,9 +15,9 @@ use super::reader::{Keep, Remainder, Rows, WindowOutcome, WindowReader, instant,
 use super::retry::Backoff;
 use super::service_clock::{ServiceClock, ServiceTime};
 use super::window_plan::{TimeRange, WindowPlan, WindowSize, floor};
-use crate::config::{Name, Reading, Rescan, Source};
 use crate::exit::Exit;
-use crate::sources::{ServiceDate, SourceClient};
+use crate::names::Name;
+use crate::sources::{Polling, Rescan, ServiceDate, SourceClient};
 use crate::telemetry::metrics::Counts;
 use crate::telemetry::{Incident, printable};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -91,7 +91,7 @@ impl Feed {
             service_clock: ServiceClock::start(&**clock),
             token_date: None,
             reader: WindowReader::new(Arc::clone(client), Arc::clone(clock), FIRST_ANSWER_BYTES),
-            window_size: WindowSize::new(client.settings().reading.max_window),
+            window_size: WindowSize::new(client.settings().polling.max_window.delta()),
             plan: None,
             generation: None,
             read_limit: None,
@@ -118,7 +118,7 @@ impl Feed {
     /// From the start of one poll to the start of the next.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.client.settings().scrape_interval
+        self.client.settings().polling.scrape_interval.duration()
     }
 
     /// Bytes that must be reserved for its next poll.
@@ -130,7 +130,7 @@ impl Feed {
     /// Takes over what another instance of the same feed learned: settings changed, and
     /// where it stands did not.
     pub fn inherit(&mut self, old: Self) {
-        if self.client.settings().reading == old.client.settings().reading {
+        if self.client.settings().polling.max_window == old.client.settings().polling.max_window {
             self.window_size = old.window_size;
         }
         self.reader.inherit_size(&old.reader);
@@ -210,7 +210,7 @@ impl Feed {
         self.retry_quarantined(summary).await?;
         let stands = self.feed_progress().await?;
         let quarantined = stands.quarantined_bytes + stands.quarantined * QUARANTINE_ENTRY;
-        if quarantined >= self.client.settings().max_quarantine_bytes {
+        if quarantined >= self.client.settings().polling.max_quarantine_bytes() {
             return Err(StopReason::QuarantineFull(stands));
         }
         if self
@@ -240,14 +240,14 @@ impl Feed {
 
     /// The windows from what was read to the service's now.
     async fn begin(&mut self, stands: FeedProgress) -> Result<Option<WindowPlan>, StopReason> {
-        let settings = self.client.settings();
+        let polling = &self.client.settings().polling;
         let now = self.service_time(self.clock().monotonic());
-        let rescan = due_rescan(&settings.reading, stands, now.latest);
+        let rescan = due_rescan(polling, stands, now.latest);
         self.rescan_began = rescan.map(|_| now.earliest);
         if let Some(rescan) = rescan.filter(|_| stands.cursor.is_some()) {
-            tracing::info!(back = %rescan.back, "reading further back for stragglers");
+            tracing::info!(back = %rescan.back.delta(), "reading further back for stragglers");
         }
-        let Some((from, to)) = poll_range(settings, stands, now) else {
+        let Some((from, to)) = poll_range(polling, stands, now) else {
             return Ok(None);
         };
         self.read_limit = None;
@@ -355,17 +355,17 @@ impl Feed {
     /// The window was read: the cursor moves to its end, though never past the earliest time
     /// that it may have been at the service when it was asked.
     fn advance(&mut self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
-        let reading = self.client.settings().reading;
+        let polling = &self.client.settings().polling;
         let sent = self.read_limit.map_or(sent, |limit| limit.min(sent));
         if window.to > sent {
             self.read_limit = Some(sent);
         }
         // Windows are whole milliseconds, and so is what counts as read.
         let end = floor(window.to.min(sent));
-        let overlap = reading.overlap;
-        let back = reading
+        let overlap = polling.overlap.delta();
+        let back = polling
             .rescan
-            .map_or(TimeDelta::zero(), |rescan| rescan.back);
+            .map_or(TimeDelta::zero(), |rescan| rescan.back.delta());
         commit.cursor = Some(nanos(end));
         #[expect(
             clippy::cast_precision_loss,
@@ -424,20 +424,20 @@ impl Feed {
 /// What a poll reads: from the cursor less the overlap, or less what a rescan reads if one
 /// is due, to the service's now.
 pub(super) fn poll_range(
-    settings: &Source,
+    polling: &Polling,
     stands: FeedProgress,
     now: ServiceTime,
 ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let overlap = settings.reading.overlap;
-    let back = due_rescan(&settings.reading, stands, now.latest)
-        .map_or(overlap, |rescan| overlap.max(rescan.back));
-    let settled = now.latest - settings.reading.settle;
-    let to = match settings.until {
+    let overlap = polling.overlap.delta();
+    let back = due_rescan(polling, stands, now.latest)
+        .map_or(overlap, |rescan| overlap.max(rescan.back.delta()));
+    let settled = now.latest - polling.settle.delta();
+    let to = match polling.until {
         Some(until) => until.resolve(now.latest).min(settled),
         None => settled,
     };
     let from = match (stands.cursor, stands.keys_from) {
-        (None, _) => settings.since.resolve(now.earliest),
+        (None, _) => polling.since.resolve(now.earliest),
         (Some(cursor), None) => instant(cursor),
         // Below that, what was delivered is not known any more.
         (Some(cursor), Some(keys)) => (instant(cursor) - back).max(instant(keys)),
@@ -447,10 +447,10 @@ pub(super) fn poll_range(
 
 /// The rescan, if it is time for one. The first reading of a feed is one, since it goes as
 /// far back as any.
-fn due_rescan(reading: &Reading, stands: FeedProgress, now: DateTime<Utc>) -> Option<Rescan> {
+fn due_rescan(polling: &Polling, stands: FeedProgress, now: DateTime<Utc>) -> Option<Rescan> {
     let is_due = |rescan: &Rescan| {
         let last = stands.rescanned.map(instant);
-        last.is_none_or(|last| now - last >= rescan.every)
+        last.is_none_or(|last| now - last >= rescan.every.delta())
     };
-    reading.rescan.filter(is_due)
+    polling.rescan.filter(is_due)
 }

@@ -112,7 +112,8 @@ impl Feed {
         let max_bytes = self
             .client
             .settings()
-            .max_response_bytes
+            .polling
+            .max_response_bytes()
             .min(memory.largest() / 2);
         let Some(_reserved) = memory.try_reserve_slow(max_bytes) else {
             return Ok(false);

@@ -55,7 +55,7 @@ impl Feed {
 
     /// Half the overlap used up: the other half may not be enough next time.
     pub(super) fn warn_of_late(&self, done: &Committed, cursor: Option<Time>, sent: DateTime<Utc>) {
-        let overlap = self.client.settings().reading.overlap;
+        let overlap = self.client.settings().polling.overlap.delta();
         let (Some(oldest), Some(cursor)) = (done.oldest_fresh, cursor) else {
             return;
         };

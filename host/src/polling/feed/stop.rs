@@ -120,7 +120,7 @@ impl Feed {
                 "unbounded".to_owned(),
                 format!(
                     "the service ignores untilTimeUtc, and has more than {} bytes (limits.max_response_bytes) since what was read last, which no narrower window makes less; raise it",
-                    self.client.settings().max_response_bytes
+                    self.client.settings().polling.max_response_bytes()
                 ),
                 PollStatus::Blocked(self.backoff.wait_for_person("unbounded")),
             ),

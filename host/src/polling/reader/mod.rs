@@ -111,7 +111,11 @@ impl WindowReader {
     }
 
     fn most_bytes(&self, largest: u64) -> u64 {
-        self.client.settings().max_response_bytes.min(largest)
+        self.client
+            .settings()
+            .polling
+            .max_response_bytes()
+            .min(largest)
     }
 
     /// Takes over how large answers are expected to be.
@@ -126,7 +130,7 @@ impl WindowReader {
 
     /// Asks for a window, in an answer of [`WindowReader::max_bytes`].
     pub(super) async fn read(&mut self, window: TimeRange, largest: u64) -> WindowAnswer {
-        let limit = self.client.settings().limit;
+        let limit = self.client.settings().polling.limit;
         let limit = limit.filter(|_| !self.ignores_until && !window.is_least());
         let max_bytes = self.max_bytes(largest);
         let answer = self.ask(window, limit, max_bytes).await;

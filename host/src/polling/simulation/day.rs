@@ -2,13 +2,15 @@
 //! what goes wrong meanwhile.
 
 use super::world::midnight;
-use crate::config::{Document, Reading, Rescan, Source};
+use crate::config::Document;
+use crate::sources::{Polling, Rescan, Source};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
-use watchbell_settings::{Format, TimeBound};
+use watchbell_settings::{ByteSize, Format, PositiveDuration, TimeBound, WholeSeconds};
 
 /// How long faults last; after that, everything is well for a while.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -77,38 +79,54 @@ client_secret = "no secret"
     document.source("s", &|_| None).unwrap()
 }
 
+fn seconds<const MIN: u32, const MAX: u32>(seconds: u32) -> WholeSeconds<MIN, MAX> {
+    WholeSeconds::new(seconds).unwrap()
+}
+
+fn minutes<const MIN: u32, const MAX: u32>(
+    rng: &mut Rng,
+    range: RangeInclusive<i64>,
+) -> WholeSeconds<MIN, MAX> {
+    seconds(60 * u32::try_from(rng.i64(range)).unwrap())
+}
+
+fn duration(span: TimeDelta) -> PositiveDuration {
+    PositiveDuration::new(span).unwrap()
+}
+
 impl Day {
     pub(super) fn new(rng: &mut Rng) -> Self {
         let mut settings = settings();
-        let minutes = |rng: &mut Rng, range: std::ops::RangeInclusive<i64>| {
-            TimeDelta::minutes(rng.i64(range))
-        };
-        settings.scrape_interval = Duration::from_secs(rng.u64(10..=30) * 60);
-        settings.since = TimeBound::At(midnight());
-        settings.reading = Reading {
-            overlap: minutes(rng, 2..=60),
-            settle: TimeDelta::seconds(if rng.bool() { 0 } else { rng.i64(1..60) }),
-            max_window: minutes(rng, 5..=360),
-            rescan: (rng.u8(..3) == 0).then(|| Rescan {
-                every: minutes(rng, 30..=90),
-                back: TimeDelta::hours(8),
-            }),
-        };
+        let polling = &mut settings.polling;
+        polling.scrape_interval = seconds(u32::try_from(rng.u64(10..=30)).unwrap() * 60);
+        polling.since = TimeBound::At(midnight());
+        polling.overlap = minutes(rng, 2..=60);
+        polling.settle = seconds(if rng.bool() {
+            0
+        } else {
+            u32::try_from(rng.i64(1..60)).unwrap()
+        });
+        polling.max_window = minutes(rng, 5..=360);
+        polling.rescan = (rng.u8(..3) == 0).then(|| Rescan {
+            every: duration(TimeDelta::minutes(rng.i64(30..=90))),
+            back: duration(TimeDelta::hours(8)),
+        });
         // Of a service that ignores a bound no narrower window has less to tell, so all that
         // it has must fit.
         let (ignores_from, ignores_to) = (rng.u8(..20) == 0, rng.u8(..10) == 0);
         let is_bounded = !ignores_from && !ignores_to;
-        settings.limit =
+        polling.limit =
             (!ignores_from && rng.u8(..3) == 0).then(|| NonZeroU32::new(rng.u32(4..40)).unwrap());
         let row_bytes = match is_bounded {
             true => *rng.choice([500, 2000, 60_000].iter()).unwrap(),
             false => 500,
         };
-        settings.max_response_bytes = if !is_bounded || rng.bool() {
+        let max_response_bytes = if !is_bounded || rng.bool() {
             1 << 30
         } else {
             row_bytes * rng.u64(30..90)
         };
+        polling.limits.max_response_bytes = Some(ByteSize(max_response_bytes));
         let outages = (0..rng.usize(..6)).map(|_| {
             let from = Duration::from_secs(rng.u64(..86_400 - 3000));
             (
@@ -118,7 +136,7 @@ impl Day {
             )
         });
         let outages = outages.collect();
-        let rows = rows(rng, &settings, is_bounded);
+        let rows = rows(rng, &settings.polling, is_bounded);
         Self {
             settings,
             rows,
@@ -141,11 +159,12 @@ impl Day {
     /// A day on which all goes well, in windows of ten minutes.
     pub(super) fn quiet(rows: Vec<Row>, max_response_bytes: u64) -> Self {
         let mut settings = settings();
-        settings.since = TimeBound::At(midnight());
-        settings.scrape_interval = Duration::from_secs(600);
-        settings.reading.overlap = TimeDelta::hours(2);
-        settings.reading.max_window = TimeDelta::minutes(10);
-        settings.max_response_bytes = max_response_bytes;
+        let polling = &mut settings.polling;
+        polling.since = TimeBound::At(midnight());
+        polling.scrape_interval = seconds(600);
+        polling.overlap = seconds(7200);
+        polling.max_window = seconds(600);
+        polling.limits.max_response_bytes = Some(ByteSize(max_response_bytes));
         Self {
             settings,
             rows,
@@ -164,13 +183,13 @@ impl Day {
     /// Whether a row must arrive: it came within the overlap, or a rescan reaches it.
     pub(super) fn must_arrive(&self, row: &Row) -> bool {
         let visible = midnight() + TimeDelta::from_std(row.visible).unwrap();
-        let (late, reading) = (visible - row.at, &self.settings.reading);
+        let (late, polling) = (visible - row.at, &self.settings.polling);
         // An outage, a process that is down, and a poll that takes long.
         let slack = TimeDelta::hours(4);
-        late <= reading.overlap
-            || reading
+        late <= polling.overlap.delta()
+            || polling
                 .rescan
-                .is_some_and(|rescan| late + rescan.every + slack <= rescan.back)
+                .is_some_and(|rescan| late + rescan.every.delta() + slack <= rescan.back.delta())
     }
 }
 
@@ -186,7 +205,7 @@ pub(super) fn row(number: usize, at: Duration) -> Row {
     }
 }
 
-fn rows(rng: &mut Rng, settings: &Source, is_bounded: bool) -> Vec<Row> {
+fn rows(rng: &mut Rng, polling: &Polling, is_bounded: bool) -> Vec<Row> {
     let mut all: Vec<Row> = Vec::new();
     let count = rng.usize(20..400);
     while all.len() < count {
@@ -201,7 +220,7 @@ fn rows(rng: &mut Rng, settings: &Source, is_bounded: bool) -> Vec<Row> {
             let number = all.len();
             at += Duration::from_nanos(*rng.choice([0, 1000, 999_999].iter()).unwrap());
             let time = midnight() + TimeDelta::from_std(at).unwrap();
-            let overlap = settings.reading.overlap.num_milliseconds().unsigned_abs();
+            let overlap = polling.overlap.delta().num_milliseconds().unsigned_abs();
             let late = match rng.u8(..10) {
                 0..6 => rng.u64(..1000),
                 6..9 => rng.u64(..=overlap),

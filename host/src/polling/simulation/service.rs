@@ -2,9 +2,8 @@
 
 use super::day::{DAY, Day, Poison, Row};
 use super::world::{SimulatedClock, World};
-use crate::config::Source;
 use crate::polling::clock::Clock;
-use crate::sources::{PollError, PollOutcome, ServiceDate, SourceClient, Window};
+use crate::sources::{PollError, PollOutcome, ServiceDate, Source, SourceClient, Window};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use fastrand::Rng;
 use futures_util::future::BoxFuture;

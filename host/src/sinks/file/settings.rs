@@ -2,7 +2,8 @@
 
 use super::sink::Factory;
 use super::{Rotate, template};
-use crate::sinks::{BuildError, SinkConfig, SinkContext, SinkFactory, SinkSettings};
+use crate::component::{BuildError, ComponentConfig, ComponentSettings, SettingPaths};
+use crate::sinks::{SinkConfig, SinkContext, SinkFactory};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io;
@@ -72,12 +73,12 @@ json_schemas! {
     };
 }
 
-impl SinkSettings for Settings {
+impl ComponentSettings for Settings {
     const TYPE: &'static str = "file";
-    const PATHS: &'static [&'static [&'static str]] = &[&["path"], &["require_mount"]];
+    const PATHS: SettingPaths = &[&["path"], &["require_mount"]];
 }
 
-impl SinkConfig for Settings {
+impl ComponentConfig for Settings {
     fn check(&self, path: &KeyPath, report: &mut Report<'_>) {
         if self.path.as_os_str().is_empty() {
             report.error(&path.key("path"), "is empty; write the file's path");
@@ -91,7 +92,9 @@ impl SinkConfig for Settings {
             report.error(&path.key("require_mount"), message);
         }
     }
+}
 
+impl SinkConfig for Settings {
     fn is_partitioned(&self) -> bool {
         template::is_one(&self.path)
     }

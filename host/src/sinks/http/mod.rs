@@ -10,9 +10,10 @@ mod settings;
 pub(crate) use settings::Settings;
 
 use super::{
-    Acknowledged, Batch, BatchLimits, BuildError, Checkpoint, DeliveryError, Sink, SinkConfig,
-    SinkContext, SinkFactory, SinkSettings, is_json,
+    Acknowledged, Batch, BatchLimits, Checkpoint, DeliveryError, Sink, SinkConfig, SinkContext,
+    SinkFactory, is_json,
 };
+use crate::component::{BuildError, ComponentConfig, ComponentSettings, SettingPaths};
 use crate::secret::{Redactor, Secret, SecretError, SecretLocation, Secrets};
 use answer::Answer;
 use async_trait::async_trait;
@@ -57,21 +58,21 @@ const USUAL_ADDRESSES: [&str; 7] = [
     "fc00::/7",
 ];
 
-impl SinkSettings for Settings {
+impl ComponentSettings for Settings {
     const TYPE: &'static str = "http";
-    const PATHS: &'static [&'static [&'static str]] = &[
+    const PATHS: SettingPaths = &[
         &["tls", "ca_file"],
         &["tls", "crt_file"],
         &["tls", "key_file"],
     ];
-    const SECRETS: &'static [&'static [&'static str]] = &[
+    const SECRETS: SettingPaths = &[
         &["auth", "password"],
         &["auth", "token"],
         &["auth", "value"],
     ];
 }
 
-impl SinkConfig for Settings {
+impl ComponentConfig for Settings {
     fn check(&self, path: &KeyPath, report: &mut Report<'_>) {
         Settings::check(self, path, report);
     }
@@ -80,10 +81,12 @@ impl SinkConfig for Settings {
         self.tls.files().cloned().collect()
     }
 
-    fn secrets(&self) -> Vec<&SecretLocation> {
-        self.auth.iter().flat_map(Auth::secrets).collect()
+    fn secrets(&self) -> Vec<SecretLocation> {
+        self.auth.iter().flat_map(Auth::secrets).cloned().collect()
     }
+}
 
+impl SinkConfig for Settings {
     fn build(&self, context: &SinkContext<'_>) -> Result<Arc<dyn SinkFactory>, BuildError> {
         let framing = self.framing.method;
         let format = &context.format.content_type;

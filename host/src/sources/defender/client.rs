@@ -1,14 +1,16 @@
 //! One poll: the question, the answer, and what of both may be shown.
 
-use super::config::{bounds, client, redactor, setting, share};
+use super::cloud;
+use super::config::Defender;
+use super::connect::{client, redactor, setting, share};
 use super::redact;
 use super::token::Access;
-use crate::config;
 use crate::delivery::has_member;
 use crate::secret::Redactor;
 use crate::sources::runtime::{Loaded, RateLimiter};
 use crate::sources::{
-    PollError, PollOutcome, Runtime, ServiceDate, SetupError, SourceClient, Window,
+    PollError, PollOutcome, Runtime, ServiceDate, SetupError, Source, SourceClient, SourceConfig,
+    Window,
 };
 use crate::telemetry::Incident;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -31,7 +33,9 @@ const MAX_PAGES: u32 = 1000;
 pub struct DefenderClient {
     pub(super) runtime: Runtime,
     pub(super) component: Loaded,
-    pub(super) settings: Arc<config::Source>,
+    source: Arc<Source>,
+    /// The settings of its type.
+    pub(super) settings: Arc<Defender>,
     pub(super) authority: Client,
     endpoint: Client,
     detections: Uri,
@@ -50,17 +54,21 @@ impl DefenderClient {
     ///
     /// # Errors
     /// When the component or a setting cannot be used.
-    pub fn new(
-        runtime: &Runtime,
-        settings: impl Into<Arc<config::Source>>,
-    ) -> Result<Self, SetupError> {
-        let settings = settings.into();
+    pub fn new(runtime: &Runtime, source: impl Into<Arc<Source>>) -> Result<Self, SetupError> {
+        let source = source.into();
+        let settings: Arc<dyn Any + Send + Sync> = Arc::<dyn SourceConfig>::clone(&source.settings);
+        let settings = settings.downcast::<Defender>().map_err(|_| {
+            setting(
+                "type",
+                "is not defender, so it has no token and no detections",
+            )
+        })?;
         runtime
             .secrets
             .check(&settings.credential)
             .map_err(|e| setting("client_secret", e))?;
-        let component = runtime.source(settings.component.as_deref())?;
-        let share = share(&settings);
+        let component = runtime.source(settings.settings.component.as_deref())?;
+        let share = share(&source.polling);
         let detections = format!("{}/api/alerts", settings.endpoint)
             .parse()
             .map_err(|e: http::uri::InvalidUri| setting("endpoint", e))?;
@@ -72,19 +80,20 @@ impl DefenderClient {
             endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?
                 .sharing(&share),
             detections,
-            bounds: bounds(&settings),
-            rate_limiter: runtime.rate_limiter(&settings),
+            bounds: bounds(&source, &settings),
+            rate_limiter: runtime.rate_limiter(&source.polling, &settings),
             refused: Arc::default(),
             denied: Arc::default(),
             redactor: redactor(runtime, &settings),
             settings,
+            source,
         })
     }
 
     /// Its settings.
     #[must_use]
-    pub fn settings(&self) -> &config::Source {
-        &self.settings
+    pub fn settings(&self) -> &Source {
+        &self.source
     }
 
     /// A token: a kept one, or a new one from the login service.
@@ -100,8 +109,9 @@ impl DefenderClient {
     /// # Errors
     /// [`PollError`].
     pub async fn poll(&self, window: &Window) -> Result<Vec<Alert>, PollError> {
-        let max_bytes = self.settings.max_response_bytes;
-        let outcome = self.ask(window, self.settings.limit, max_bytes).await;
+        let polling = &self.source.polling;
+        let max_bytes = polling.max_response_bytes();
+        let outcome = self.ask(window, polling.limit, max_bytes).await;
         outcome.result
     }
 
@@ -115,7 +125,7 @@ impl DefenderClient {
         limit: Option<NonZeroU32>,
         max_bytes: u64,
     ) -> PollOutcome {
-        let max_bytes = max_bytes.min(self.settings.max_response_bytes);
+        let max_bytes = max_bytes.min(self.source.polling.max_response_bytes());
         let access = match self.token().await {
             Ok(access) => access,
             Err(error) => return PollOutcome::without_request(error),
@@ -229,12 +239,13 @@ impl DefenderClient {
     }
 
     pub(super) fn config(&self, credentials: Credentials, query: Query, max_bytes: u64) -> Config {
+        let settings = &self.settings.settings;
         Config {
             endpoint: self.settings.endpoint.as_str().to_owned(),
             authority: self.settings.authority.as_str().to_owned(),
-            api: match self.settings.api {
-                config::Api::Siem => Api::Siem,
-                config::Api::Graph => Api::Graph,
+            api: match settings.api {
+                cloud::Api::Siem => Api::Siem,
+                cloud::Api::Graph => Api::Graph,
             },
             query,
             limits: Caps {
@@ -242,8 +253,7 @@ impl DefenderClient {
                 max_pages: MAX_PAGES,
             },
             credentials,
-            options: self
-                .settings
+            options: settings
                 .options
                 .iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -259,14 +269,15 @@ impl DefenderClient {
                 (None, since.as_ref().map(text), until.as_ref().map(text))
             }
         };
+        let settings = &self.settings.settings;
         Query {
             ago,
             since,
             until,
             limit: limit.map(u32::from),
-            machine_groups: self.settings.machine_groups.clone(),
-            device_created_machine_tags: self.settings.device_created_machine_tags.clone(),
-            cloud_created_machine_tags: self.settings.cloud_created_machine_tags.clone(),
+            machine_groups: settings.machine_groups.clone(),
+            device_created_machine_tags: settings.device_created_machine_tags.clone(),
+            cloud_created_machine_tags: settings.cloud_created_machine_tags.clone(),
         }
     }
 
@@ -280,7 +291,7 @@ impl DefenderClient {
     pub(super) fn limits(&self, max_bytes: u64) -> Limits {
         // The guest's own time comes on top of what the network may take.
         let usual = Limits::for_source(max_bytes, self.bounds.total);
-        let limits = self.settings.limits.over(usual);
+        let limits = self.source.polling.limits.over(usual);
         Limits {
             wall: limits.wall.saturating_add(limits.cpu),
             ..limits
@@ -288,9 +299,23 @@ impl DefenderClient {
     }
 }
 
+/// How long each step of a request may take, and what of an answer may come.
+fn bounds(source: &Source, settings: &Defender) -> Bounds {
+    let usual = settings.bounds();
+    let header_bytes = source
+        .polling
+        .limits
+        .over(Limits::for_plugin())
+        .header_bytes;
+    Bounds {
+        header_bytes: header_bytes.min(usual.header_bytes),
+        ..usual
+    }
+}
+
 impl SourceClient for DefenderClient {
-    fn settings(&self) -> &config::Source {
-        &self.settings
+    fn settings(&self) -> &Source {
+        &self.source
     }
 
     fn authenticate(&self) -> BoxFuture<'_, Result<Option<ServiceDate>, PollError>> {
@@ -334,7 +359,7 @@ impl SourceClient for DefenderClient {
             return false;
         };
         let secrets = &self.runtime.secrets;
-        *self.settings == *other.settings
+        *self.source == *other.source
             && self.component.is_as(&other.component)
             && secrets.are_as(&other.runtime.secrets, &self.settings.credential)
             && self.authority.is_as(&other.authority)

@@ -1,112 +1,299 @@
-//! From settings to policies, connections and bounds.
+//! A source of type `defender`, as it was read: which settings lead to whom, and who asks.
 
-use crate::config;
-use crate::secret::{Redactor, Secret};
-use crate::sources::{Runtime, SetupError};
-use http::Uri;
-use std::num::NonZeroU32;
-use watchbell_egress::{
-    self as egress, Bounds, Client, ConnectionQuota, HostPattern, Policy, REQUESTS_AT_ONCE, Target,
-    Tls,
+use super::client::DefenderClient;
+use super::cloud::Api;
+use super::connect;
+use super::ids::{ClientId, TenantId};
+use super::settings::Settings;
+use super::{base_url, tenants};
+use crate::component::ComponentConfig;
+use crate::secret::{Consent, Credential, SecretLocation};
+use crate::sources::{Runtime, SetupError, Source, SourceClient, SourceConfig, SourceType};
+use schemars::SchemaGenerator;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use watchbell_egress::{Bounds, Proxies};
+use watchbell_settings::{BaseUrl, KeyPath, Node, Report, decode};
+
+/// The line of the registry.
+pub(in crate::sources) const TYPE: SourceType = SourceType {
+    name: "defender",
+    paths: &[
+        &["component"],
+        &["client_secret_file"],
+        &["refresh_token_file"],
+        &["tls", "ca_file"],
+    ],
+    secrets: &["client_secret", "refresh_token_key"],
+    schema: SchemaGenerator::subschema_for::<Settings>,
+    tenants: tenants::RULES,
+    read: |node, path, read_already, report| {
+        let source = Defender::read(node, path, read_already, report)?;
+        Some(Arc::new(source))
+    },
 };
 
-pub(super) fn setting(field: &'static str, error: impl ToString) -> SetupError {
-    SetupError::Setting {
-        field,
-        message: error.to_string(),
+/// A source of type `defender`, with what its settings come to.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Defender {
+    /// What was written.
+    pub settings: Settings,
+    /// The base URL of the API.
+    pub endpoint: BaseUrl,
+    /// The base URL of the login service.
+    pub authority: BaseUrl,
+    /// The directory.
+    pub tenant_id: TenantId,
+    /// The application.
+    pub client_id: ClientId,
+    /// What proves that we are the application.
+    pub credential: Credential,
+    /// Through whom its requests go out; none is as for all.
+    pub proxies: Option<Proxies>,
+}
+
+impl Defender {
+    /// Reads the source that stands at `path`. What is wrong is in the report.
+    fn read(
+        node: &Node,
+        path: &KeyPath,
+        read_already: &[&str],
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
+        let settings: Settings = decode(node, path, read_already, report)?;
+        settings.check(path, report);
+        let urls = base_urls(&settings, path, report);
+        let tenant_id = required(settings.tenant_id.clone(), "tenant_id", path, report);
+        let client_id = required(settings.client_id.clone(), "client_id", path, report);
+        let proxies = settings.proxy.as_ref();
+        let proxies = proxies.and_then(|proxy| proxy.proxies(&path.key("proxy"), report));
+        let owner = match (&tenant_id, &client_id) {
+            (Some(tenant), Some(client)) => format!("{tenant}/{client}"),
+            _ => String::new(),
+        };
+        let (file, key) = (
+            settings.refresh_token_file.as_ref(),
+            settings.refresh_token_key.as_ref(),
+        );
+        let consent = consent(file, key, path, report);
+        let (secret, file) = (
+            settings.client_secret.as_ref(),
+            settings.client_secret_file.as_ref(),
+        );
+        let secret = client_secret(secret, file, path, report);
+        let credential = credential(consent, secret, owner, path, report);
+        let (endpoint, authority) = urls?;
+        Some(Self {
+            endpoint,
+            authority,
+            tenant_id: tenant_id?,
+            client_id: client_id?,
+            credential: credential?,
+            proxies,
+            settings,
+        })
+    }
+
+    /// How long each step of a request may take.
+    pub(super) fn bounds(&self) -> Bounds {
+        let usual = Bounds::default();
+        let own = &self.settings.timeouts;
+        Bounds {
+            resolve: own.resolve.map_or(usual.resolve, |time| time.0),
+            connect: own.connect.map_or(usual.connect, |time| time.0),
+            tls: own.tls.map_or(usual.tls, |time| time.0),
+            first_byte: own.first_byte.map_or(usual.first_byte, |time| time.0),
+            between_bytes: own.between_bytes.map_or(usual.between_bytes, |time| time.0),
+            total: own.total.map_or(usual.total, |time| time.0),
+            ..usual
+        }
     }
 }
 
-/// Judges the permits that a source would reach, as far as that needs no resolving of names.
-///
-/// # Errors
-/// The setting, and why the policy denies it.
-pub fn validate_destinations(settings: &config::Source) -> Result<(), SetupError> {
-    for (field, url) in [
-        ("authority", settings.authority.as_str()),
-        ("endpoint", settings.endpoint.as_str()),
-    ] {
-        let (policy, url) = policy(settings, field, url)?;
-        policy.judge_url(&url).map_err(|denied| {
-            let remedy = match denied {
-                egress::Denied::Address { .. } => {
-                    "; if you mean it, open its range with egress.allow_addresses"
+impl ComponentConfig for Defender {
+    fn files(&self) -> Vec<PathBuf> {
+        let component = self.settings.component.iter();
+        component
+            .chain(&self.settings.tls.ca_file)
+            .cloned()
+            .collect()
+    }
+
+    fn secrets(&self) -> Vec<SecretLocation> {
+        self.credential.locations().cloned().collect()
+    }
+}
+
+impl SourceConfig for Defender {
+    fn tenant_id(&self) -> &str {
+        self.tenant_id.as_str()
+    }
+
+    fn api(&self) -> &'static str {
+        match self.settings.api {
+            Api::Siem => "siem",
+            Api::Graph => "graph",
+        }
+    }
+
+    fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    fn request_timeout(&self) -> Duration {
+        self.bounds().total
+    }
+
+    fn check_destinations(&self) -> Result<(), SetupError> {
+        connect::check_destinations(self)
+    }
+
+    fn build(
+        &self,
+        source: &Arc<Source>,
+        runtime: &Runtime,
+    ) -> Result<Arc<dyn SourceClient>, SetupError> {
+        Ok(Arc::new(DefenderClient::new(runtime, Arc::clone(source))?))
+    }
+}
+
+fn required<T>(value: Option<T>, key: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<T> {
+    if value.is_none() {
+        report.error(&path.key(key), "is missing; add it");
+    }
+    value
+}
+
+/// The endpoint and the authority: by region, or both as they are written.
+fn base_urls(
+    written: &Settings,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<(BaseUrl, BaseUrl)> {
+    match (written.region, &written.endpoint, &written.authority) {
+        (Some(region), None, None) => match region.base_urls(written.api) {
+            Ok(urls) => Some(urls),
+            Err(error) => {
+                report.error(&path.key("region"), error.to_string());
+                None
+            }
+        },
+        (Some(_), ..) => {
+            report.error(
+                &path.key("region"),
+                "stands beside endpoint or authority; keep region, or those two",
+            );
+            None
+        }
+        (None, Some(endpoint), Some(authority)) => {
+            let tenant = written.tenant_id.as_ref().map(ToString::to_string);
+            let faults = [
+                ("endpoint", base_url::endpoint_fault(endpoint.as_str())),
+                (
+                    "authority",
+                    base_url::authority_fault(authority.as_str(), tenant.as_deref()),
+                ),
+            ];
+            for (key, fault) in faults {
+                if let Some(fault) = fault {
+                    report.error(&path.key(key), fault);
                 }
-                _ => "",
+            }
+            Some((endpoint.clone(), authority.clone()))
+        }
+        (None, Some(_), None) => {
+            report.error(&path.key("authority"), "is missing; it goes with endpoint");
+            None
+        }
+        (None, None, Some(_)) => {
+            report.error(&path.key("endpoint"), "is missing; it goes with authority");
+            None
+        }
+        (None, None, None) => {
+            let message =
+                "is missing; add it (eu, us, uk, gcc, gcc-high or dod), or endpoint and authority";
+            report.error(&path.key("region"), message);
+            None
+        }
+    }
+}
+
+/// What is known of one of two settings: nothing, it, or that it is wrong, which was told.
+enum Known<T> {
+    Nothing,
+    Wrong,
+    It(T),
+}
+
+fn client_secret(
+    secret: Option<&SecretLocation>,
+    file: Option<&PathBuf>,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Known<SecretLocation> {
+    match (secret, file) {
+        (Some(secret), None) => Known::It(secret.clone()),
+        (None, Some(file)) => Known::It(SecretLocation::File(file.clone())),
+        (Some(_), Some(_)) => {
+            let message = "stands beside client_secret; keep one of the two";
+            report.error(&path.key("client_secret_file"), message);
+            Known::Wrong
+        }
+        (None, None) => Known::Nothing,
+    }
+}
+
+/// The sealed file of a refresh token and its key.
+fn consent(
+    file: Option<&PathBuf>,
+    key: Option<&SecretLocation>,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Known<(PathBuf, SecretLocation)> {
+    match (file, key) {
+        (Some(file), Some(key)) => Known::It((file.clone(), key.clone())),
+        (Some(_), None) => {
+            let message = "is missing; it goes with refresh_token_file, as \"SECRET[backend.key]\"";
+            report.error(&path.key("refresh_token_key"), message);
+            Known::Wrong
+        }
+        (None, Some(_)) => {
+            let message = "is missing; it goes with refresh_token_key";
+            report.error(&path.key("refresh_token_file"), message);
+            Known::Wrong
+        }
+        (None, None) => Known::Nothing,
+    }
+}
+
+fn credential(
+    consent: Known<(PathBuf, SecretLocation)>,
+    secret: Known<SecretLocation>,
+    owner: String,
+    path: &KeyPath,
+    report: &mut Report<'_>,
+) -> Option<Credential> {
+    match (consent, secret) {
+        (Known::Wrong, _) | (_, Known::Wrong) => None,
+        (Known::Nothing, Known::It(secret)) => Some(Credential::ClientSecret(secret)),
+        (Known::It((file, key)), secret) => {
+            let client_secret = match secret {
+                Known::It(secret) => Some(secret),
+                _ => None,
             };
-            setting(field, format!("{denied}{remedy}"))
-        })?;
-    }
-    Ok(())
-}
-
-/// What allows the host and port of `url` and no other.
-fn policy(
-    settings: &config::Source,
-    field: &'static str,
-    url: &str,
-) -> Result<(Policy, Uri), SetupError> {
-    let url: Uri = url
-        .parse()
-        .map_err(|e: http::uri::InvalidUri| setting(field, e))?;
-    let target = Target::parse(&url).map_err(|e| setting(field, e))?;
-    let host = HostPattern::exactly(target.host, target.port);
-    let policy = Policy::new([host], settings.allow_addresses.iter().copied())
-        .with_nat64(settings.nat64_prefixes.iter().copied());
-    Ok((policy, url))
-}
-
-/// A client that may reach the host and port of `url` and no other.
-pub(super) fn client(
-    runtime: &Runtime,
-    settings: &config::Source,
-    field: &'static str,
-    url: &str,
-) -> Result<Client, SetupError> {
-    let (policy, _) = policy(settings, field, url)?;
-    let proxies = settings.proxy.as_ref().unwrap_or(&runtime.proxies);
-    let tls = Tls {
-        ca_file: settings.ca_file.clone(),
-        ..Tls::default()
-    };
-    runtime
-        .egress
-        .client_through(policy, &tls, proxies)
-        .map_err(|e| setting("tls.ca_file", e))
-}
-
-/// Knows the passwords of the proxies from the beginning, and the rest as it is used.
-pub(super) fn redactor(runtime: &Runtime, settings: &config::Source) -> Redactor {
-    let redactor = Redactor::default();
-    let proxies = settings.proxy.as_ref().unwrap_or(&runtime.proxies);
-    for password in proxies.passwords() {
-        redactor.learn(&Secret::new(password.to_string()));
-    }
-    redactor
-}
-
-/// What the tenant may have open at one time.
-pub(super) fn share(settings: &config::Source) -> ConnectionQuota {
-    let limit = settings.max_connections.map(NonZeroU32::get);
-    ConnectionQuota::new(limit.map_or(REQUESTS_AT_ONCE, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    }))
-}
-
-pub(super) fn bounds(settings: &config::Source) -> Bounds {
-    let usual = Bounds::default();
-    let own = settings.timeouts;
-    Bounds {
-        resolve: own.resolve.unwrap_or(usual.resolve),
-        connect: own.connect.unwrap_or(usual.connect),
-        tls: own.tls.unwrap_or(usual.tls),
-        first_byte: own.first_byte.unwrap_or(usual.first_byte),
-        between_bytes: own.between_bytes.unwrap_or(usual.between_bytes),
-        total: own.total.unwrap_or(usual.total),
-        header_bytes: settings
-            .limits
-            .max_header_bytes
-            .map_or(usual.header_bytes, |bytes| bytes.min(usual.header_bytes)),
-        ..usual
+            Some(Credential::RefreshToken(Box::new(Consent {
+                file,
+                key,
+                client_secret,
+                owner,
+            })))
+        }
+        (Known::Nothing, Known::Nothing) => {
+            let message = "is missing; add it as \"SECRET[backend.key]\" or \"${VARIABLE}\", or add client_secret_file";
+            report.error(&path.key("client_secret"), message);
+            None
+        }
     }
 }

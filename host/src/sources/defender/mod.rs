@@ -5,19 +5,32 @@
 //! endpoint and holds neither. The host adds the Authorization header where the second
 //! cannot see it.
 //!
-//! - `config`: from settings to policies, connections and bounds.
+//! - `settings`: what a person writes; `config`: what that comes to.
+//! - `cloud`: which hosts a region's name stands for.
+//! - `tenants`: what the entry of a tenant may say over its source.
+//! - `connect`: from settings to policies and connections.
 //! - `auth`: tokens, and the secrets that they are got with.
 //! - `client`: one poll.
 //! - `explain`: what the service's errors mean, and what to do about them.
 
 mod auth;
+mod base_url;
 mod client;
+mod cloud;
 mod config;
+mod connect;
 mod explain;
+mod ids;
 mod redact;
+mod settings;
+mod tenants;
 mod token;
 
 pub use client::DefenderClient;
-pub use config::validate_destinations;
+pub use cloud::{Api, Region};
+pub use config::Defender;
+pub(super) use config::TYPE;
 pub(super) use explain::explain;
+pub use ids::{ClientId, TenantId};
+pub use settings::{EgressSettings, Nat64Prefix, Settings, Timeouts, TlsSettings};
 pub use token::{Access, Tokens};

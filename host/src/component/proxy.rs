@@ -7,10 +7,10 @@ use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
 
 use crate::Secret;
 
-/// The table as it is written. A URL may hold a password.
-#[derive(Deserialize, JsonSchema)]
+/// Through whom requests go out, as it is written. A URL may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawProxy {
+pub struct ProxySettings {
     /// Whether a proxy is used. With `false` none is, whatever the environment says. Default:
     /// true.
     #[serde(default = "yes")]
@@ -38,9 +38,9 @@ fn yes() -> bool {
     true
 }
 
-impl RawProxy {
+impl ProxySettings {
     /// None with what is wrong in the report.
-    pub(super) fn read(&self, path: &KeyPath, report: &mut Report<'_>) -> Option<Proxies> {
+    pub(crate) fn proxies(&self, path: &KeyPath, report: &mut Report<'_>) -> Option<Proxies> {
         if !self.enabled {
             return Some(Proxies::default());
         }
@@ -68,7 +68,7 @@ impl RawProxy {
 }
 
 /// What the environment says: `HTTPS_PROXY` and the like.
-pub(super) fn from_env() -> Result<Proxies, ConfigError> {
+pub(crate) fn from_env() -> Result<Proxies, ConfigError> {
     Proxies::from_env().map_err(|(name, why)| {
         let at = At::flag("environment");
         ConfigError::invalid(vec![Problem::new(at, name.to_owned(), why.to_string())])

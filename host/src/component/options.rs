@@ -8,7 +8,9 @@ use std::fmt;
 
 use watchbell_settings::json_schemas;
 
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 /// Options of a plugin. Values are not printed: one may be a secret (a salt, a key).
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -22,10 +24,23 @@ impl Options {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The settings of a component that comes with the program, as its options. What is not
+    /// set is left to the component.
+    pub(crate) fn of(settings: &impl Serialize) -> Self {
+        let members = match serde_json::to_value(settings) {
+            Ok(Value::Object(members)) => members,
+            _ => serde_json::Map::new(),
+        };
+        let set = members.into_iter().filter(|(_, value)| !value.is_null());
+        Self(set.map(|(name, value)| (name, text_of(value))).collect())
+    }
+}
+
+/// Text as it is, and anything else as its JSON.
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 
@@ -57,12 +72,8 @@ impl<'de> Deserialize<'de> for Options {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Options, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
-                    let text = match value {
-                        serde_json::Value::String(text) => text,
-                        other => other.to_string(),
-                    };
-                    pairs.push((name, text));
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    pairs.push((name, text_of(value)));
                 }
                 Ok(Options(pairs))
             }
