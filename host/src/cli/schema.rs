@@ -3,7 +3,7 @@
 use super::print;
 use crate::config;
 use crate::exit::{Exit, Failure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Print the JSON Schema of the configuration, for editors and other tools.
 ///
@@ -19,10 +19,25 @@ The first line of a configuration in TOML (Taplo, Even Better TOML):
   #:schema ./watchbell.schema.json
 In YAML (YAML language server):
   # yaml-language-server: $schema=./watchbell.schema.json")]
-pub(super) struct SchemaVerb {}
+pub(super) struct SchemaVerb {
+    /// `json`: the JSON Schema. `markdown`: every setting with its meaning, as a page for people.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Json,
+    Markdown,
+}
 
 impl SchemaVerb {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if self.format == Format::Markdown {
+            return print(config::reference().as_bytes());
+        }
         let mut text = serde_json::to_vec_pretty(&config::schema())
             .map_err(|error| Failure::new(Exit::Internal, error))?;
         text.push(b'\n');

@@ -43,7 +43,7 @@ use watchbell_settings::{ConfigError, Env, Node, Parser, Table, Value};
 use crate::files;
 
 pub use document::Document;
-pub use schema::schema;
+pub use schema::{reference, schema};
 pub use sections::{Config, Loaded};
 pub use sink::Sink;
 pub use transform::Transform;

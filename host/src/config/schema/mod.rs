@@ -10,6 +10,7 @@
 //! several settings are looked at, or the files that they name. Everything is written out where
 //! it stands, without references, since editors differ in what they make of those.
 
+mod reference;
 mod variables;
 
 use std::borrow::Cow;
@@ -42,6 +43,12 @@ pub fn schema() -> Value {
         .into_generator()
         .into_root_schema_for::<Root>()
         .to_value()
+}
+
+/// Every setting as a page of Markdown: the reference in the documentation.
+#[must_use]
+pub fn reference() -> String {
+    reference::page(&schema())
 }
 
 /// The configuration of Watchbell: where detections come from, what happens to them, and where
