@@ -73,6 +73,14 @@ pub(super) fn commit(connection: &Connection, work: Commit) -> Result<Committed,
         connection.execute("DELETE FROM quarantine WHERE id = ?", [id.0])?;
     }
     for new in &work.quarantine {
+        // What was read counts as known there, so nothing would come of trying it again; and
+        // no keys would say so once the range is forgotten.
+        if read
+            .iter()
+            .any(|(from, to)| *from <= new.from && new.to <= *to)
+        {
+            continue;
+        }
         done.quarantined += usize::from(quarantine::put(connection, feed, new, work.at)?);
     }
     if let Some(range) = &work.covered {

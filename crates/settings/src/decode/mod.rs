@@ -174,7 +174,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         };
         seed.deserialize(NodeDeserializer::new(node))
             .map(Some)
-            .map_err(|error| error.within(Segment::Index(index)))
+            .map_err(|error| error.at(&node.at).within(Segment::Index(index)))
     }
 }
 
@@ -220,6 +220,6 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             return Err(DecodeError::new("a value without a key"));
         };
         seed.deserialize(NodeDeserializer::new(node))
-            .map_err(|error| error.within(Segment::Key(key.to_owned())))
+            .map_err(|error| error.at(&node.at).within(Segment::Key(key.to_owned())))
     }
 }

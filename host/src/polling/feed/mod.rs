@@ -328,6 +328,10 @@ impl Feed {
         let mut commit = self.new_commit();
         commit.generation = self.generation;
         commit.quarantine = rows.quarantine(window);
+        for unread in &mut commit.quarantine {
+            // Of what lies below no keys are held, so it is not asked for again.
+            unread.from = unread.from.max(keys_from);
+        }
         commit.keys_from = Some(keys_from);
         commit.read_to = Some(nanos(window.to));
         let reason = printable(&rows.reason).to_string();

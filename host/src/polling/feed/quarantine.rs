@@ -11,7 +11,7 @@ use crate::sources::PollError;
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use watchbell_ledger::{
-    self as ledger, FeedId, NewQuarantine, QuarantineId, Quarantined, Time, Unread,
+    self as ledger, Covered, FeedId, NewQuarantine, QuarantineId, Quarantined, Time, Unread,
 };
 
 /// From one try of something in quarantine to the next.
@@ -51,14 +51,18 @@ impl Feed {
             }
             Diagnosis::GiveUp(failed) => failed,
         };
-        tracing::error!(error = %failed.error, from = %window.from, to = %window.to,
-            "cannot be read; the millisecond is in quarantine and the source goes on (watchbell state quarantine list)");
+        let error = failed.error.to_string();
         let mut commit = self.new_commit();
         commit.generation = self.generation;
         commit.quarantine = vec![failed.into_gap(window)];
         commit.keys_from = Some(nanos(window.from));
         self.advance(&mut commit, window, window.to);
-        summary.quarantined += self.shared.commit(commit).await?.quarantined;
+        let done = self.shared.commit(commit).await?;
+        if done.quarantined > 0 {
+            tracing::error!(error, from = %window.from, to = %window.to,
+                "cannot be read; the millisecond is in quarantine and the source goes on (watchbell state quarantine list)");
+        }
+        summary.quarantined += done.quarantined;
         plan.skip(window);
         self.end_incident();
         Ok(())
@@ -169,6 +173,7 @@ impl Feed {
             return Ok(true);
         }
         let mut commit = self.new_commit();
+        commit.covered = Some(covered(window));
         // With the bounds that it is held with, so that it is not held twice.
         commit.quarantine = rows.unreadable_in(window);
         commit.lift.clone_from(&gone);
@@ -224,6 +229,7 @@ impl Feed {
                     unread.push((*failed).into_gap(part));
                 }
                 (Some(Ok(rows)), _) => {
+                    commit.covered = Some(covered(part));
                     unread.extend(rows.quarantine(part));
                     commit.records = rows.into_records(part, Keep::Within).records;
                 }
@@ -331,6 +337,15 @@ impl Feed {
     async fn mark_tried(&self, ids: Vec<QuarantineId>) -> Result<(), StopReason> {
         let (ledger, now) = (&self.shared.ledger, self.clock().ledger_time());
         Ok(ledger.call(move |ledger| ledger.tried(&ids, now)).await?)
+    }
+}
+
+/// What was read out of the quarantine: ordinary reading goes around a gap.
+fn covered(window: TimeRange) -> Covered {
+    Covered {
+        job: String::new(),
+        from: nanos(window.from),
+        to: nanos(window.to),
     }
 }
 
