@@ -26,27 +26,46 @@
 //! - through whom: [`Proxies`]
 //! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
 
+#[path = "http/body.rs"]
 mod body;
+#[path = "http/bounds.rs"]
 mod bounds;
+#[path = "http/client.rs"]
 mod client;
+#[path = "dial/client_certificate.rs"]
 mod client_certificate;
+#[path = "dial/dialer.rs"]
 mod connect;
+#[path = "dial/connection_quota.rs"]
 mod connection_quota;
+#[path = "policy/denied.rs"]
 mod denied;
 mod egress;
 mod error;
+#[path = "http/exchange.rs"]
 mod exchange;
+#[path = "policy/host.rs"]
 mod host;
+#[path = "policy/host_pattern.rs"]
 mod host_pattern;
+#[path = "http/request_body.rs"]
 mod outgoing;
+#[path = "dial/tunnel.rs"]
 mod overheard;
+#[path = "policy/rules.rs"]
 mod policy;
+#[path = "dial/proxy.rs"]
 mod proxy;
+#[path = "dial/resolve.rs"]
 mod resolve;
+#[path = "http/session.rs"]
 mod session;
+#[path = "dial/stream.rs"]
 mod stream;
+#[path = "dial/tls.rs"]
 mod tls;
 
+#[path = "policy/address.rs"]
 pub mod address;
 
 pub use body::Body;

@@ -269,6 +269,3 @@ fn low32(bits: u128) -> Ipv4Addr {
     )]
     Ipv4Addr::from_bits(bits as u32)
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -370,8 +370,3 @@ pub(crate) async fn within<F: Future>(
         .await
         .map_err(|_| Error::TimedOut { phase, limit })
 }
-
-#[cfg(test)]
-mod names;
-#[cfg(test)]
-mod tests;

@@ -254,8 +254,3 @@ impl Policy {
             })
     }
 }
-
-#[cfg(test)]
-mod model;
-#[cfg(test)]
-mod tests;
