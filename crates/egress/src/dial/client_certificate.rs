@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use sha2::{Digest, Sha256};
 
+use super::tls::{provider, read};
 use crate::error::Error;
-use crate::tls::{provider, read};
 
 /// The files of a client certificate and its key, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -14,19 +14,19 @@ pub const REQUESTS_AT_ONCE: usize = 8;
 /// parties as there are threads would need names that never resolve before others wait.
 const LOOKUPS_AT_ONCE: usize = 1;
 
-/// A party's share of the process's sockets and resolver threads. Clones are the same
-/// share; every client that asks for one party has it.
+/// What one party may use of the process's sockets and resolver threads. Clones are the
+/// same quota; every client that asks for one party has it.
 #[derive(Debug, Clone)]
 pub struct ConnectionQuota {
     limit: usize,
     requests: Arc<Semaphore>,
-    pub(crate) lookups: Arc<Semaphore>,
+    pub(super) lookups: Arc<Semaphore>,
 }
 
-/// A request under way: the place that it takes until both its body and its answer's have
-/// ended, since the connection is in use for as long. Clones are the same place.
+/// Permission for one request, kept until both its body and its answer's have ended, since
+/// the connection is in use for as long. Clones are the same permit.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct QuotaPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
@@ -40,10 +40,10 @@ impl ConnectionQuota {
         }
     }
 
-    /// A place for one more request. It does not wait: who is at the limit is told.
-    pub(crate) fn take(&self) -> Result<Place, Error> {
+    /// A permit for one more request. It does not wait: who is at the limit is told.
+    pub(crate) fn acquire(&self) -> Result<QuotaPermit, Error> {
         match Arc::clone(&self.requests).try_acquire_owned() {
-            Ok(permit) => Ok(Place {
+            Ok(permit) => Ok(QuotaPermit {
                 _permit: Arc::new(permit),
             }),
             Err(_) => Err(Error::TooManyAtOnce { limit: self.limit }),

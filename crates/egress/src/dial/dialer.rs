@@ -1,201 +1,180 @@
-//! The connector: where a URL becomes a connection, and the one place that dials.
+//! The dialer: where a destination becomes a connection.
 //!
-//! hyper's pool asks it for a connection when it has none to the URL's scheme, host and
-//! port. It trusts nothing that was decided before: it judges the URL that it was given,
+//! It trusts nothing that was decided before: it judges the destination that it was given,
 //! resolves the name itself, judges every address, and dials exactly those it judged, so
 //! that no second resolution can put another address in between. Of a name with good and
-//! bad addresses only the good are dialled. Pooled connections need no second judgement
-//! because a pool belongs to one policy.
-//!
-//! The bounds and the share come from the session whose request needs the connection,
-//! through a task local, since hyper's connector interface passes only the URL. When an idle connection
-//! turns up while one is being made, hyper finishes the latter in the background for the
-//! pool; the bounds end it in any case.
+//! bad addresses only the good are dialled.
 
-use std::future::{Future, Ready, ready};
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
-use http::uri::InvalidUri;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::bounds::{Bounds, after};
-use crate::client_certificate::Identity;
-use crate::connection_quota::ConnectionQuota;
-use crate::denied::Denied;
-use crate::error::{Error, Phase, words};
-use crate::host::Host;
-use crate::overheard::{Heard, Overheard};
-use crate::policy::{Policy, Scheme, Target};
-use crate::proxy::{Proxies, Proxy, ProxyWays};
-use crate::resolve::Resolver;
-use crate::stream::{Io, Remote, Stream};
-use crate::tls::{Roots, handshake};
+use super::limits::{ConnectLimits, after, within};
+use super::proxy::{Proxies, Proxy, ProxyMatcher};
+use super::resolve::Resolver;
+use super::stream::{Io, Stream};
+use super::tls::{Trust, handshake};
+use super::tunnel::open_tunnel;
+use crate::error::{Error, Phase};
+use crate::policy::{Denied, Host, Policy, Scheme, Target};
 
-tokio::task_local! {
-    /// Who asks for a connection.
-    pub(crate) static ASKER: Asker;
-}
-
-/// The session whose request needs a connection.
-#[derive(Clone, Default)]
-pub(crate) struct Asker {
-    pub(crate) bounds: Bounds,
-    pub(crate) share: ConnectionQuota,
-}
-
+/// Makes connections under one policy, one set of roots and one set of proxies. Cheap to
+/// clone. [`Egress::dialer`](crate::Egress::dialer) makes it.
 #[derive(Clone)]
-pub(crate) struct Connector {
+pub struct Dialer {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     policy: Policy,
-    roots: Arc<Roots>,
-    identity: Option<Identity>,
-    ways: Arc<Ways>,
-    proxies: ProxyWays,
+    trust: Trust,
+    resources: Arc<Resources>,
+    proxies: ProxyMatcher,
+    /// The protocols that are offered in the TLS handshake.
+    alpn: &'static [&'static [u8]],
     tls: OnceCell<TlsConnector>,
 }
 
-/// What every connection of the process needs.
-pub(crate) struct Ways {
-    pub(crate) resolver: Resolver,
+/// What all connections of the process share.
+pub(crate) struct Resources {
+    resolver: Resolver,
     /// As many as the process may have open.
-    pub(crate) sockets: Arc<Semaphore>,
-    pub(crate) most_sockets: usize,
+    sockets: Arc<Semaphore>,
+    max_sockets: usize,
 }
 
-impl Connector {
+impl Resources {
+    pub(crate) fn new(max_sockets: usize, resolver: Resolver) -> Self {
+        let max_sockets = max_sockets.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            resolver,
+            sockets: Arc::new(Semaphore::new(max_sockets)),
+            max_sockets,
+        }
+    }
+}
+
+impl Dialer {
     pub(crate) fn new(
         policy: Policy,
-        (roots, identity): (Arc<Roots>, Option<Identity>),
+        trust: Trust,
         proxies: &Proxies,
-        ways: Arc<Ways>,
+        resources: Arc<Resources>,
+        alpn: &'static [&'static [u8]],
     ) -> Self {
-        let tls = OnceCell::new();
         Self {
             shared: Arc::new(Shared {
                 policy,
-                roots,
-                identity,
-                ways,
-                proxies: proxies.ways(),
-                tls,
+                trust,
+                resources,
+                proxies: proxies.matcher(),
+                alpn,
+                tls: OnceCell::new(),
             }),
         }
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
+    /// What it may reach.
+    pub fn policy(&self) -> &Policy {
         &self.shared.policy
+    }
+
+    /// Connects to a destination that the policy allows: judges it, resolves its name,
+    /// judges every address, connects, asks the proxy for a tunnel where there is one, and
+    /// shakes hands over TLS where the target's scheme wants it.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the policy does not allow it; otherwise which step failed or
+    /// took too long.
+    pub async fn connect(&self, target: &Target, limits: &ConnectLimits) -> Result<Stream, Error> {
+        self.shared.connect(target, limits).await
     }
 
     /// Whether most sockets are taken, so that none should be kept for later: those that
     /// wait for their next request would be in the way of who needs one now.
     pub(crate) fn is_short_of_sockets(&self) -> bool {
-        let ways = &self.shared.ways;
-        ways.sockets.available_permits() < ways.most_sockets / 2
+        let resources = &self.shared.resources;
+        resources.sockets.available_permits() < resources.max_sockets / 2
     }
 
     /// The proxy that gets a plain request to `target` whole; none for a tunnel.
     pub(crate) fn plain_proxy(&self, target: &Target) -> Result<Option<Proxy>, Denied> {
         match target.scheme {
             Scheme::Http => self.shared.proxy(target),
-            Scheme::Https => Ok(None),
+            _ => Ok(None),
         }
     }
 }
 
-impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, url: Uri) -> Self::Future {
-        let asker = ASKER.try_with(Clone::clone).unwrap_or_default();
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.dial(&url, &asker).await.map(TokioIo::new) })
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer")
+            .field("policy", self.policy())
+            .finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    async fn dial(&self, url: &Uri, asker: &Asker) -> Result<Stream, Error> {
-        let bounds = &asker.bounds;
-        let target = self.policy.judge_url(url)?;
-        let proxy = self.proxy(&target)?;
+    async fn connect(&self, target: &Target, limits: &ConnectLimits) -> Result<Stream, Error> {
+        self.policy.judge(target)?;
+        let proxy = self.proxy(target)?;
         let addresses = match &proxy {
-            None => self.judged_addresses(&target, asker).await?,
+            None => self.judged_addresses(target, limits).await?,
             // The operator named it, so its address is as good as any.
             Some(proxy) => self
-                .addresses(&proxy.host, proxy.port, asker)
+                .addresses(&proxy.host, proxy.port, limits)
                 .await
-                .map_err(|error| by(proxy, &error))?,
+                .map_err(|error| proxy_error(proxy, &error))?,
         };
-        let socket = Arc::clone(&self.ways.sockets).acquire_owned();
-        let socket = within(Phase::Socket, bounds.connect, socket)
+        let socket = Arc::clone(&self.resources.sockets).acquire_owned();
+        let socket = within(Phase::Socket, limits.connect, socket)
             .await?
             .map_err(|error| Error::Request {
                 message: error.to_string(),
             })?;
         let host = proxy.as_ref().map_or(&target.host, |proxy| &proxy.host);
-        let connected = connect(host, &addresses, bounds.connect).await;
-        let (tcp, remote) = match &proxy {
+        let connected = connect_to_any(host, &addresses, limits.connect).await;
+        let (mut tcp, remote) = match &proxy {
             None => connected?,
-            Some(proxy) => {
-                let (tcp, remote) = connected.map_err(|error| by(proxy, &error))?;
-                match target.scheme {
-                    Scheme::Http => (tcp, remote),
-                    Scheme::Https => {
-                        let tunnel = tunnel(proxy, &target, tcp);
-                        (
-                            within(Phase::Connect, bounds.connect, tunnel).await??,
-                            remote,
-                        )
-                    }
-                }
-            }
+            Some(proxy) => connected.map_err(|error| proxy_error(proxy, &error))?,
         };
-        // Requests are small and written at once; waiting for more to send only delays.
+        let is_whole_request = target.scheme == Scheme::Http;
+        if let Some(proxy) = proxy.as_ref().filter(|_| !is_whole_request) {
+            let tunnel = open_tunnel(proxy, target, tcp);
+            tcp = within(Phase::Connect, limits.connect, tunnel).await??;
+        }
+        // Messages are small and written at once; waiting for more to send only delays.
         let _ = tcp.set_nodelay(true);
-        let io = match target.scheme {
-            Scheme::Http => Io::Plain(tcp),
-            Scheme::Https => {
-                let connector = || self.roots.connector(self.identity.as_ref());
-                let connector = self.tls.get_or_try_init(connector).await?;
-                let shake = handshake(connector, &target.host, tcp);
-                let tls = within(Phase::Tls, bounds.tls, shake).await??;
-                Io::Tls(Box::new(tls))
-            }
+        let io = if target.scheme.is_encrypted() {
+            let connector = || self.trust.connector(self.alpn);
+            let connector = self.tls.get_or_try_init(connector).await?;
+            let shake = handshake(connector, &target.host, tcp);
+            let tls = within(Phase::Tls, limits.tls, shake).await??;
+            Io::Tls(Box::new(tls))
+        } else {
+            Io::Plain(tcp)
         };
         Ok(Stream {
-            remote: Remote(remote),
+            remote,
             io,
-            proxied: proxy.is_some() && target.scheme == Scheme::Http,
+            is_proxied: proxy.is_some() && is_whole_request,
             _socket: socket,
         })
     }
 
-    /// The proxy for a target. Plain http goes to loopback alone, and who does not resolve
-    /// a name cannot tell that it is that.
+    /// The proxy for a target. Without TLS only loopback is reached, and who does not
+    /// resolve a name cannot tell that it is that.
     fn proxy(&self, target: &Target) -> Result<Option<Proxy>, Denied> {
-        let proxy = Proxy::of(&self.proxies, target);
-        if proxy.is_some() && target.scheme == Scheme::Http && matches!(target.host, Host::Name(_))
-        {
+        let proxy = self.proxies.proxy_for(target);
+        let is_name = matches!(target.host, Host::Name(_));
+        if proxy.is_some() && !target.scheme.is_encrypted() && is_name {
             return Err(Denied::PlainText {
+                scheme: target.scheme,
                 host: target.host.to_string(),
             });
         }
@@ -206,11 +185,11 @@ impl Shared {
     async fn judged_addresses(
         &self,
         target: &Target,
-        asker: &Asker,
+        limits: &ConnectLimits,
     ) -> Result<Vec<SocketAddr>, Error> {
-        let found = self.addresses(&target.host, target.port, asker).await?;
+        let found = self.addresses(&target.host, target.port, limits).await?;
         match target.host {
-            // `judge_url` has judged it.
+            // `Policy::judge` has judged it.
             Host::Address(_) => Ok(found),
             Host::Name(_) => Ok(judged(&self.policy, target, found)?),
         }
@@ -221,7 +200,7 @@ impl Shared {
         &self,
         host: &Host,
         port: u16,
-        asker: &Asker,
+        limits: &ConnectLimits,
     ) -> Result<Vec<SocketAddr>, Error> {
         let name = match host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
@@ -231,8 +210,8 @@ impl Shared {
             host: name.clone(),
             message,
         };
-        let lookup = self.ways.resolver.resolve(name, port, &asker.share);
-        let found = within(Phase::Resolve, asker.bounds.resolve, lookup)
+        let lookup = self.resources.resolver.resolve(name, port, &limits.quota);
+        let found = within(Phase::Resolve, limits.resolve, lookup)
             .await?
             .map_err(|error| dns(error.to_string()))?;
         if found.is_empty() {
@@ -243,63 +222,11 @@ impl Shared {
 }
 
 /// What kept us from a proxy, which is nobody's fault but the network's.
-fn by(proxy: &Proxy, error: &Error) -> Error {
+fn proxy_error(proxy: &Proxy, error: &Error) -> Error {
     Error::Proxy {
         proxy: proxy.to_string(),
         status: None,
         message: error.to_string(),
-    }
-}
-
-/// Asks the proxy for a tunnel to the target.
-async fn tunnel(proxy: &Proxy, target: &Target, tcp: TcpStream) -> Result<TcpStream, Error> {
-    let url = format!("https://{}:{}/", target.host, target.port);
-    let wrong = |message: String| Error::Proxy {
-        proxy: proxy.to_string(),
-        status: None,
-        message,
-    };
-    let url: Uri = url
-        .parse()
-        .map_err(|error: InvalidUri| wrong(error.to_string()))?;
-    let heard = Heard::default();
-    let mut tunnel = Tunnel::new(
-        proxy.url.clone(),
-        Connected(Some(TokioIo::new(Overheard::new(tcp, &heard)))),
-    );
-    if let Some(value) = proxy.authorization.clone() {
-        tunnel = tunnel.with_auth(value);
-    }
-    let connection = tower_service::Service::call(&mut tunnel, url);
-    let connection = connection.await.map_err(|error| match heard.status() {
-        Some((status, line)) if !(200..300).contains(&status) => Error::Proxy {
-            proxy: proxy.to_string(),
-            status: Some(status),
-            message: format!("it answered {line}"),
-        },
-        _ => wrong(words(&error)),
-    })?;
-    Ok(connection.into_inner().into_inner())
-}
-
-/// A connection that is there already, in the shape that hyper's tunnel wants.
-struct Connected(Option<TokioIo<Overheard<TcpStream>>>);
-
-impl tower_service::Service<Uri> for Connected {
-    type Response = TokioIo<Overheard<TcpStream>>;
-    type Error = io::Error;
-    type Future = Ready<io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(
-            self.0
-                .take()
-                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
-        )
     }
 }
 
@@ -325,7 +252,7 @@ fn judged(
 }
 
 /// Tries one address after the other; each gets an equal part of the time that is left.
-async fn connect(
+async fn connect_to_any(
     host: &Host,
     addresses: &[SocketAddr],
     limit: Duration,
@@ -360,13 +287,5 @@ async fn connect(
     Err(failed)
 }
 
-/// Bounds one phase.
-pub(crate) async fn within<F: Future>(
-    phase: Phase,
-    limit: Duration,
-    work: F,
-) -> Result<F::Output, Error> {
-    timeout(limit, work)
-        .await
-        .map_err(|_| Error::TimedOut { phase, limit })
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! the proxy resolves it, and with that the judging of a name's addresses is the proxy's
 //! too. The guest never learns that there is one.
 //!
-//! Which requests go through it is hyper-util's to say, which follows curl: the
+//! Which connections go through it is hyper-util's to say, which follows curl: the
 //! variables' names, and what `NO_PROXY` may hold.
 
 use std::env;
@@ -17,8 +17,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use crate::host::Host;
-use crate::policy::Target;
+use crate::policy::{Host, Scheme, Target};
 
 /// Which proxies to use. The default is none.
 ///
@@ -150,13 +149,13 @@ impl Proxies {
             .collect()
     }
 
-    pub(crate) fn ways(&self) -> ProxyWays {
+    pub(crate) fn matcher(&self) -> ProxyMatcher {
         let matcher = Matcher::builder()
             .http(self.http.as_str())
             .https(self.https.as_str())
             .no(self.no_proxy.as_str())
             .build();
-        ProxyWays {
+        ProxyMatcher {
             matcher,
             loopback: self.loopback,
         }
@@ -170,7 +169,7 @@ fn no_proxy_of(variable: impl Fn(&str) -> Option<String>) -> String {
 }
 
 /// Which target is reached through which proxy.
-pub(crate) struct ProxyWays {
+pub(crate) struct ProxyMatcher {
     matcher: Matcher,
     loopback: bool,
 }
@@ -216,15 +215,20 @@ pub(crate) struct Proxy {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-impl Proxy {
-    /// None: the target is reached without one.
-    pub(crate) fn of(ways: &ProxyWays, target: &Target) -> Option<Self> {
-        if !ways.loopback && is_loopback(&target.host) {
+impl ProxyMatcher {
+    /// The proxy for a target; none: it is reached without one. Protocols other than HTTP
+    /// go through the tunnel of the proxy for `https`.
+    pub(crate) fn proxy_for(&self, target: &Target) -> Option<Proxy> {
+        if !self.loopback && is_loopback(&target.host) {
             return None;
         }
-        let url: Uri = format!("{}/", target.origin()).parse().ok()?;
-        let found = ways.matcher.intercept(&url)?;
-        Some(Self {
+        let scheme = match target.scheme {
+            Scheme::Http => Scheme::Http,
+            Scheme::Https | Scheme::Tls | Scheme::Tcp => Scheme::Https,
+        };
+        let url = format!("{scheme}://{}/", target.authority());
+        let found = self.matcher.intercept(&url.parse().ok()?)?;
+        Some(Proxy {
             host: Host::parse(found.uri().host()?).ok()?,
             port: found.uri().port_u16().unwrap_or(80),
             url: found.uri().clone(),
@@ -251,13 +255,12 @@ impl fmt::Display for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Scheme;
 
     fn target(scheme: Scheme, host: &str) -> Target {
         Target {
             scheme,
             host: Host::parse(host).unwrap(),
-            port: scheme.default_port(),
+            port: scheme.default_port().unwrap(),
         }
     }
 
@@ -269,8 +272,8 @@ mod tests {
             Some("login.example, 20.1.0.0/16"),
         )
         .unwrap();
-        let matcher = proxies.ways();
-        let of = |scheme, host| Proxy::of(&matcher, &target(scheme, host));
+        let matcher = proxies.matcher();
+        let of = |scheme, host| matcher.proxy_for(&target(scheme, host));
         let proxy = of(Scheme::Https, "api.example").unwrap();
         assert_eq!(proxy.to_string(), "proxy.example:3128");
         assert_eq!(proxy.authorization.unwrap(), "Basic YW5uOnNlY3JldA==");
@@ -298,8 +301,9 @@ mod tests {
             ("HTTPS_PROXY", "http://https:1"),
         ];
         let through = |set: &[(&str, &str)], scheme| {
-            let matcher = from(set).unwrap().ways();
-            Proxy::of(&matcher, &target(scheme, "api.example")).map(|proxy| proxy.to_string())
+            let matcher = from(set).unwrap().matcher();
+            let proxy = matcher.proxy_for(&target(scheme, "api.example"));
+            proxy.map(|proxy| proxy.to_string())
         };
         for (count, proxy) in [
             (1, "all-small"),
@@ -323,7 +327,8 @@ mod tests {
     fn no_proxy_of_the_environment_is_heeded_and_loopback_always_left_out() {
         let of = |no_proxy: &str, host: &str| {
             let set = [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
-            Proxy::of(&from(&set).unwrap().ways(), &target(Scheme::Https, host)).is_some()
+            let matcher = from(&set).unwrap().matcher();
+            matcher.proxy_for(&target(Scheme::Https, host)).is_some()
         };
         for no_proxy in ["", "a.example"] {
             for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
@@ -352,7 +357,7 @@ mod tests {
                 named
             };
             [Scheme::Http, Scheme::Https]
-                .map(|scheme| Proxy::of(&named.ways(), &target(scheme, host)).is_some())
+                .map(|scheme| named.matcher().proxy_for(&target(scheme, host)).is_some())
         };
         let (yes, no) = ([true; 2], [false; 2]);
         for host in [

@@ -4,7 +4,7 @@
 //! answers holds that thread for the resolver's own timeout, whatever we wait. Their
 //! number is bounded here for the whole process, well below tokio's 512 blocking
 //! threads, so that file I/O goes on beside names that never resolve, and for each party,
-//! so that one whose names never resolve stops nobody else. Waiting for a turn counts as
+//! so that one whose names never resolve stops nobody else. Waiting for a permit counts as
 //! resolving.
 //!
 //! The lookup itself is a function that is handed in, so that a test can have names of
@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::connection_quota::ConnectionQuota;
+use super::connection_quota::ConnectionQuota;
 
-/// Names that are being resolved at one time: as many parties, since each has one turn.
+/// Names that are being resolved at one time: as many parties, since each has one permit.
 const AT_ONCE: usize = 256;
 
 /// Addresses of one name that are looked at; a name has a handful, a hostile one has
@@ -29,7 +29,7 @@ const ADDRESSES: usize = 16;
 pub(crate) type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 pub(crate) struct Resolver {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     lookup: Arc<Lookup>,
 }
 
@@ -43,7 +43,7 @@ impl Resolver {
 
     pub(crate) fn by(lookup: Arc<Lookup>) -> Self {
         Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
             lookup,
         }
     }
@@ -53,15 +53,15 @@ impl Resolver {
         &self,
         name: &str,
         port: u16,
-        share: &ConnectionQuota,
+        quota: &ConnectionQuota,
     ) -> io::Result<Vec<SocketAddr>> {
-        let turn = |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned();
-        let own = turn(&share.lookups).await.map_err(io::Error::other)?;
-        let turn = turn(&self.turns).await.map_err(io::Error::other)?;
+        let permit = |permits: &Arc<Semaphore>| Arc::clone(permits).acquire_owned();
+        let own = permit(&quota.lookups).await.map_err(io::Error::other)?;
+        let permit = permit(&self.permits).await.map_err(io::Error::other)?;
         let name = name.to_owned();
         let lookup = Arc::clone(&self.lookup);
         let lookup = tokio::task::spawn_blocking(move || {
-            let _turns = (own, turn);
+            let _permits = (own, permit);
             let mut found: Vec<SocketAddr> = Vec::new();
             for address in lookup(&name, port)? {
                 if !found.contains(&address) && found.len() < ADDRESSES {

@@ -1,38 +1,49 @@
-//! A connection: TCP, with or without TLS on top.
+//! A connection to a destination that was judged: TCP, with or without TLS on top.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
-/// The address that a connection was made to; hyper hands it out with each answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Remote(pub(crate) SocketAddr);
-
-pub(crate) struct Stream {
-    pub(crate) remote: Remote,
-    pub(crate) io: Io,
+/// A connection that a [`Dialer`](super::Dialer) made. It holds one of the process's
+/// sockets until it is dropped.
+pub struct Stream {
+    pub(super) remote: SocketAddr,
+    pub(super) io: Io,
     /// Requests are written for a proxy, with their whole URL.
-    pub(crate) proxied: bool,
-    /// One of the process's sockets, given back with the connection.
-    pub(crate) _socket: OwnedSemaphorePermit,
+    pub(super) is_proxied: bool,
+    pub(super) _socket: OwnedSemaphorePermit,
 }
 
-pub(crate) enum Io {
+impl Stream {
+    /// The address that was dialled: the destination's, or its proxy's.
+    pub fn remote_address(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether an HTTP proxy reads the requests on it.
+    pub(crate) fn is_proxied(&self) -> bool {
+        self.is_proxied
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("remote", &self.remote)
+            .field("tls", &matches!(self.io, Io::Tls(_)))
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new().extra(self.remote).proxy(self.proxied)
-    }
 }
 
 /// Calls the same method of whichever it is.

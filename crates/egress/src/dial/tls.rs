@@ -26,9 +26,9 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client_certificate::{ClientCertificate, Identity};
+use super::client_certificate::{CertificateId, ClientCertificate, Identity};
 use crate::error::{Error, TlsFault, find, words};
-use crate::host::Host;
+use crate::policy::Host;
 
 /// Whom to trust.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -43,10 +43,21 @@ pub struct Tls {
 const MAX_PEM_BYTES: u64 = 16 << 20;
 
 /// SHA-256 of the PEM file; none without one.
-pub(crate) type RootsId = Option<[u8; 32]>;
+type RootsId = Option<[u8; 32]>;
+
+/// Whom to trust and what to show, as it was read.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    pub(crate) id: TrustId,
+    roots: Arc<Roots>,
+    identity: Option<Identity>,
+}
+
+/// What tells one [`Trust`] from another.
+pub(crate) type TrustId = (RootsId, Option<CertificateId>);
 
 /// One set of roots: what to add to the platform's, and what was made of it.
-pub(crate) struct Roots {
+struct Roots {
     platform: Arc<OnceCell<RootCertStore>>,
     extra: RootCertStore,
     verifier: OnceCell<Arc<WebPkiServerVerifier>>,
@@ -60,9 +71,20 @@ pub(crate) struct RootsCache {
 }
 
 impl RootsCache {
+    /// Reads the files that are named.
+    pub(crate) fn load(&self, tls: &Tls) -> Result<Trust, Error> {
+        let (roots_id, roots) = self.roots(tls)?;
+        let identity = tls.certificate.as_ref().map(Identity::read).transpose()?;
+        Ok(Trust {
+            id: (roots_id, identity.as_ref().map(|identity| identity.id)),
+            roots,
+            identity,
+        })
+    }
+
     /// Reads the PEM file, if there is one, and parses it when no one has yet: thousands of
     /// tenants may name the same.
-    pub(crate) fn get(&self, tls: &Tls) -> Result<(RootsId, Arc<Roots>), Error> {
+    fn roots(&self, tls: &Tls) -> Result<(RootsId, Arc<Roots>), Error> {
         let Some(path) = &tls.ca_file else {
             let none = RootCertStore::empty();
             return Ok((
@@ -109,7 +131,7 @@ impl RootsCache {
 
 /// A PEM file's bytes. A named pipe, which waits for its writer, and whatever else is no
 /// regular file is refused without waiting.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let refuse = |words: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, words));
     let special = "is not a regular file; name a PEM file";
     if !metadata(path)?.is_file() {
@@ -175,38 +197,35 @@ impl Roots {
         };
         self.verifier.get_or_try_init(build).await.cloned()
     }
+}
 
-    /// A connector of its own for each pool, over the shared verifier: session tickets
-    /// stay within the pool. Only HTTP/1.1 is offered: tenants share a pool, and over
-    /// HTTP/2 one that does not read its answer would hold up the others' on the same
-    /// connection, and header compression would mix what they send.
-    pub(crate) async fn connector(
-        &self,
-        identity: Option<&Identity>,
-    ) -> Result<TlsConnector, Error> {
-        let verifier = self.verifier().await?;
+impl Trust {
+    /// A connector of its own for each dialer, over the shared verifier: session tickets
+    /// stay within it.
+    pub(super) async fn connector(&self, alpn: &[&[u8]]) -> Result<TlsConnector, Error> {
+        let verifier = self.roots.verifier().await?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Roots {
                 message: error.to_string(),
             })?
             .with_webpki_verifier(verifier);
-        let mut config = match identity {
+        let mut config = match &self.identity {
             Some(identity) => config.with_client_cert_resolver(Arc::clone(&identity.resolver)),
             None => config.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 
 /// Ours is named rather than taken from the process's default, which others may set.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Shakes hands over a connection to that host, which the certificate must name.
-pub(crate) async fn handshake(
+pub(super) async fn handshake(
     connector: &TlsConnector,
     host: &Host,
     tcp: TcpStream,

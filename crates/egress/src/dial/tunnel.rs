@@ -1,29 +1,97 @@
-//! A stream whose first line is kept: what a proxy answers when it is asked for a tunnel.
+//! A tunnel through an HTTP proxy, by CONNECT.
 //!
-//! hyper's tunnel says that it was refused, and not with which status, which tells a wrong
-//! password from a host that the proxy does not allow.
+//! hyper-util's tunnel says that it was refused, and not with which status, which tells a
+//! wrong password from a host that the proxy does not allow. So the first line of what the
+//! proxy answers is kept beside it.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use http::Uri;
+use http::uri::InvalidUri;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
+use tokio::net::TcpStream;
 use watchbell_settings::printable;
 
+use super::proxy::Proxy;
+use crate::error::{Error, words};
+use crate::policy::Target;
+
+/// Asks the proxy for a tunnel to the target.
+pub(super) async fn open_tunnel(
+    proxy: &Proxy,
+    target: &Target,
+    tcp: TcpStream,
+) -> Result<TcpStream, Error> {
+    let url = format!("https://{}:{}/", target.host, target.port);
+    let wrong = |message: String| Error::Proxy {
+        proxy: proxy.to_string(),
+        status: None,
+        message,
+    };
+    let url: Uri = url
+        .parse()
+        .map_err(|error: InvalidUri| wrong(error.to_string()))?;
+    let first_line = FirstLine::default();
+    let mut tunnel = Tunnel::new(
+        proxy.url.clone(),
+        Connected(Some(TokioIo::new(Recorded::new(tcp, &first_line)))),
+    );
+    if let Some(value) = proxy.authorization.clone() {
+        tunnel = tunnel.with_auth(value);
+    }
+    let connection = tower_service::Service::call(&mut tunnel, url);
+    let connection = connection
+        .await
+        .map_err(|error| match first_line.status() {
+            Some((status, line)) if !(200..300).contains(&status) => Error::Proxy {
+                proxy: proxy.to_string(),
+                status: Some(status),
+                message: format!("it answered {line}"),
+            },
+            _ => wrong(words(&error)),
+        })?;
+    Ok(connection.into_inner().into_inner())
+}
+
+/// A connection that is there already, in the shape that hyper's tunnel wants.
+struct Connected(Option<TokioIo<Recorded<TcpStream>>>);
+
+impl tower_service::Service<Uri> for Connected {
+    type Response = TokioIo<Recorded<TcpStream>>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(
+            self.0
+                .take()
+                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
+        )
+    }
+}
+
 /// Bytes that are kept: a status line.
-const MOST: usize = 128;
+const MAX_BYTES: usize = 128;
 
 /// What was read first.
 #[derive(Default, Clone)]
-pub(crate) struct Heard(Arc<Mutex<Vec<u8>>>);
+struct FirstLine(Arc<Mutex<Vec<u8>>>);
 
-impl Heard {
+impl FirstLine {
     /// The status of an HTTP answer, and with its reason, escaped.
-    pub(crate) fn status(&self) -> Option<(u16, String)> {
-        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&heard);
+    fn status(&self) -> Option<(u16, String)> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&bytes);
         let (version, status) = text.lines().next()?.split_once(' ')?;
         let number = status.split(' ').next()?.parse().ok()?;
         version
@@ -31,33 +99,33 @@ impl Heard {
             .then(|| (number, printable(status.trim())))
     }
 
-    fn hear(&self, bytes: &[u8]) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST.saturating_sub(heard.len()).min(bytes.len());
-        heard.extend_from_slice(bytes.get(..room).unwrap_or_default());
+    fn record(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_BYTES.saturating_sub(kept.len()).min(bytes.len());
+        kept.extend_from_slice(bytes.get(..room).unwrap_or_default());
     }
 }
 
 /// A stream whose first bytes are kept.
-pub(crate) struct Overheard<S> {
+struct Recorded<S> {
     stream: S,
-    heard: Heard,
+    first_line: FirstLine,
 }
 
-impl<S> Overheard<S> {
-    pub(crate) fn new(stream: S, heard: &Heard) -> Self {
+impl<S> Recorded<S> {
+    fn new(stream: S, first_line: &FirstLine) -> Self {
         Self {
             stream,
-            heard: heard.clone(),
+            first_line: first_line.clone(),
         }
     }
 
-    pub(crate) fn into_inner(self) -> S {
+    fn into_inner(self) -> S {
         self.stream
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Overheard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -65,13 +133,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Overheard<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.heard
-            .hear(buffer.filled().get(before..).unwrap_or_default());
+        self.first_line
+            .record(buffer.filled().get(before..).unwrap_or_default());
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Overheard<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

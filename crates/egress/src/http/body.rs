@@ -17,10 +17,10 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::bounds::{Bounds, after};
-use crate::connection_quota::Place;
+use super::bounds::Bounds;
+use super::exchange::Record;
+use crate::dial::{QuotaPermit, after};
 use crate::error::{Error, Phase};
-use crate::exchange::Record;
 
 /// The body of an answer: an [`http_body::Body`] whose frames are hyper's own.
 pub struct Body {
@@ -33,18 +33,18 @@ pub struct Body {
     session_bytes: Arc<AtomicU64>,
     timer: Pin<Box<Sleep>>,
     /// Given back at the end.
-    place: Option<Place>,
+    permit: Option<QuotaPermit>,
     waiting_since: Option<Instant>,
 }
 
 impl Body {
-    pub(crate) fn new(
+    pub(super) fn new(
         inner: Incoming,
         record: Record,
         bounds: Bounds,
         deadline: Instant,
         session_bytes: Arc<AtomicU64>,
-        place: Place,
+        permit: QuotaPermit,
     ) -> Self {
         let ended = http_body::Body::is_end_stream(&inner);
         if ended {
@@ -57,14 +57,14 @@ impl Body {
             deadline,
             session_bytes,
             timer: Box::pin(sleep_until(deadline)),
-            place: (!ended).then_some(place),
+            permit: (!ended).then_some(permit),
             waiting_since: None,
         }
     }
 
     fn end(&mut self) {
         self.inner = None;
-        self.place = None;
+        self.permit = None;
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {

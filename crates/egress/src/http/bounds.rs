@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::dial::{ConnectLimits, ConnectionQuota};
 
 /// The most that [`Bounds::header_bytes`] can be, in bytes, whatever it says: a
 /// connection is shared between sessions, and its read buffer is this large.
@@ -14,11 +14,11 @@ pub const MAX_HEADER_BYTES: usize = 256 * 1024;
 /// Limits of one [`Session`](crate::Session).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// To resolve a name. 10 s: two tries of a resolver's usual 5 s.
+    /// To resolve a name: [`ConnectLimits::resolve`].
     pub resolve: Duration,
-    /// To connect, over all of a host's addresses. 10 s: three SYNs (1, 3, 7 s).
+    /// To connect, over all of a host's addresses: [`ConnectLimits::connect`].
     pub connect: Duration,
-    /// For the TLS handshake. 10 s.
+    /// For the TLS handshake: [`ConnectLimits::tls`].
     pub tls: Duration,
     /// From the connection being ready to the answer's head, the sending of the request
     /// included. 100 s: Microsoft's gateways answer 504 after about that.
@@ -40,10 +40,16 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
+        let ConnectLimits {
+            resolve,
+            connect,
+            tls,
+            ..
+        } = ConnectLimits::default();
         Self {
-            resolve: Duration::from_secs(10),
-            connect: Duration::from_secs(10),
-            tls: Duration::from_secs(10),
+            resolve,
+            connect,
+            tls,
             first_byte: Duration::from_secs(100),
             between_bytes: Duration::from_secs(30),
             total: Duration::from_secs(300),
@@ -94,10 +100,14 @@ impl Bounds {
             ..self
         }
     }
-}
 
-/// That long after an instant; a duration that no clock can hold is a year.
-pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    start.checked_add(duration).unwrap_or_else(|| start + YEAR)
+    /// What of them is for making one connection.
+    pub(super) fn connect_limits(&self, quota: &ConnectionQuota) -> ConnectLimits {
+        ConnectLimits {
+            resolve: self.resolve,
+            connect: self.connect,
+            tls: self.tls,
+            quota: quota.clone(),
+        }
+    }
 }

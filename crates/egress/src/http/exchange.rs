@@ -110,12 +110,12 @@ impl std::fmt::Debug for BodyHead {
 /// The one place that an exchange is written to, shared by the session, which reads it,
 /// and the answer's body.
 #[derive(Clone)]
-pub(crate) struct Record {
+pub(super) struct Record {
     exchange: Arc<Mutex<Exchange>>,
 }
 
 impl Record {
-    pub(crate) fn new(method: Method, url: String) -> Self {
+    pub(super) fn new(method: Method, url: String) -> Self {
         let exchange = Exchange {
             method,
             url,
@@ -138,36 +138,36 @@ impl Record {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn snapshot(&self) -> Exchange {
+    pub(super) fn snapshot(&self) -> Exchange {
         self.lock().clone()
     }
 
-    pub(crate) fn connected(&self, remote: SocketAddr) {
+    pub(super) fn connected(&self, remote: SocketAddr) {
         self.lock().remote = Some(remote);
     }
 
-    pub(crate) fn answered(&self, head: &http::response::Parts) {
+    pub(super) fn answered(&self, head: &http::response::Parts) {
         let mut exchange = self.lock();
         exchange.answered_at = Some(Instant::now());
         exchange.status = Some(head.status);
         exchange.date = head.headers.get(http::header::DATE).cloned();
     }
 
-    pub(crate) fn read(&self, frame: &Bytes) {
+    pub(super) fn read(&self, frame: &Bytes) {
         let mut exchange = self.lock();
         exchange.bytes += frame.len() as u64;
         exchange.body_head.push(frame);
     }
 
-    pub(crate) fn completed(&self) {
+    pub(super) fn completed(&self) {
         self.lock().complete = true;
     }
 
-    pub(crate) fn failed(&self, error: Error) {
+    pub(super) fn failed(&self, error: Error) {
         self.lock().error = Some(error);
     }
 
-    pub(crate) fn forget_body(&self) {
+    pub(super) fn forget_body(&self) {
         self.lock().body_head = BodyHead::default();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A service may answer before it has read a request to its end, and hyper keeps the
 //! connection for as long as there is more to send. So the body, like the answer's, holds
-//! its party's place: otherwise one party could hold every socket with requests that are
+//! its party's permit: otherwise one party could hold every socket with requests that are
 //! answered and never end.
 
 use std::pin::Pin;
@@ -13,24 +13,24 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::client::BoxError;
-use crate::connection_quota::Place;
+use super::client::BoxError;
+use crate::dial::QuotaPermit;
 
-pub(crate) struct RequestBody {
+pub(super) struct RequestBody {
     inner: UnsyncBoxBody<Bytes, BoxError>,
     /// Given back when hyper drops the body, which it does once it is sent.
-    _place: Place,
+    _permit: QuotaPermit,
 }
 
 impl RequestBody {
-    pub(crate) fn new<B>(body: B, place: Place) -> Self
+    pub(super) fn new<B>(body: B, permit: QuotaPermit) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         Self {
             inner: body.map_err(Into::into).boxed_unsync(),
-            _place: place,
+            _permit: permit,
         }
     }
 }

@@ -15,18 +15,17 @@ use http::{Extensions, Method, Request, Response, Version};
 use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, timeout_at};
 
-use crate::body::Body;
-use crate::bounds::{Asked, Bounds, MAX_HEADER_BYTES, after};
-use crate::client::{BoxError, Pool};
-use crate::connect::{ASKER, Asker, within};
-use crate::connection_quota::{ConnectionQuota, Place};
-use crate::denied::Denied;
-use crate::error::{Error, Phase};
-use crate::exchange::{Exchange, Record};
-use crate::outgoing::RequestBody;
-use crate::policy::Target;
-use crate::stream::Remote;
 use watchbell_settings::printable;
+
+use super::body::Body;
+use super::bounds::{Asked, Bounds, MAX_HEADER_BYTES};
+use super::client::{BoxError, Pool};
+use super::connector::{CONNECT_LIMITS, Remote};
+use super::exchange::{Exchange, Record};
+use super::request_body::RequestBody;
+use crate::dial::{ConnectionQuota, QuotaPermit, after, within};
+use crate::error::{Error, Phase};
+use crate::policy::{Denied, Target};
 
 /// Exchanges whose bodies' beginnings are kept: the last eight.
 const KEPT_BODIES: usize = 8;
@@ -39,7 +38,7 @@ pub struct Session {
 
 struct Shared {
     pool: Arc<Pool>,
-    share: ConnectionQuota,
+    quota: ConnectionQuota,
     bounds: Bounds,
     deadline: Instant,
     bytes: Arc<AtomicU64>,
@@ -47,10 +46,10 @@ struct Shared {
 }
 
 impl Session {
-    pub(crate) fn new(pool: Arc<Pool>, share: ConnectionQuota, bounds: Bounds) -> Self {
+    pub(super) fn new(pool: Arc<Pool>, quota: ConnectionQuota, bounds: Bounds) -> Self {
         let shared = Shared {
             pool,
-            share,
+            quota,
             bounds,
             deadline: after(Instant::now(), bounds.total),
             bytes: Arc::default(),
@@ -128,19 +127,16 @@ impl Session {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let place = self.shared.share.take()?;
+        let permit = self.shared.quota.acquire()?;
         let pool = &self.shared.pool;
-        let mut request = prepare(pool, request, place.clone())?;
+        let mut request = prepare(pool, request, permit.clone())?;
         let mut captured = capture_connection(&mut request);
-        let asker = Asker {
-            bounds,
-            share: self.shared.share.clone(),
-        };
-        let answer = ASKER.scope(asker, pool.http.request(request));
+        let limits = bounds.connect_limits(&self.shared.quota);
+        let answer = CONNECT_LIMITS.scope(limits, pool.http.request(request));
         let mut answer = pin!(answer);
 
         // First until there is a connection, new or pooled, then until there is a head.
-        // The connector bounds its phases itself; the sum only bounds what hyper does
+        // The dialer bounds its phases itself; the sum only bounds what hyper does
         // around them, e.g. waiting for a connection that another request is making.
         let dialling = bounds
             .resolve
@@ -187,14 +183,18 @@ impl Session {
             bounds,
             self.shared.deadline,
             Arc::clone(&self.shared.bytes),
-            place,
+            permit,
         );
         Ok(Response::from_parts(head, body))
     }
 }
 
 /// Judges a request and puts it into the form that is sent.
-fn prepare<B>(pool: &Pool, request: Request<B>, place: Place) -> Result<Request<RequestBody>, Error>
+fn prepare<B>(
+    pool: &Pool,
+    request: Request<B>,
+    permit: QuotaPermit,
+) -> Result<Request<RequestBody>, Error>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -206,8 +206,8 @@ where
         }
         .into());
     }
-    let target = pool.connector.policy().judge_url(&head.uri)?;
-    let proxy = pool.connector.plain_proxy(&target)?;
+    let target = pool.dialer.policy().judge_url(&head.uri)?;
+    let proxy = pool.dialer.plain_proxy(&target)?;
     if let Some(value) = proxy.and_then(|proxy| proxy.authorization) {
         head.headers.insert(PROXY_AUTHORIZATION, value);
     }
@@ -217,12 +217,12 @@ where
             message: error.to_string(),
         })?;
     head.version = Version::HTTP_11;
-    if pool.connector.is_short_of_sockets() {
+    if pool.dialer.is_short_of_sockets() {
         let close = HeaderValue::from_static("close");
         head.headers.insert(CONNECTION, close);
     }
     head.headers.remove(HOST);
-    Ok(Request::from_parts(head, RequestBody::new(body, place)))
+    Ok(Request::from_parts(head, RequestBody::new(body, permit)))
 }
 
 /// Refuses an answer whose bytes are not the content itself. A refusal's status says

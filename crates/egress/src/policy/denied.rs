@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
-use crate::address::Class;
-use crate::host::NotAHost;
+use super::address::Class;
+use super::host::NotAHost;
+use super::target::Scheme;
 
 /// A request that the policy does not allow. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +50,11 @@ pub enum Denied {
         /// The port.
         port: u16,
     },
-    /// `http` to what is not loopback.
-    #[error("denied: http to {host}: without TLS only loopback is reached")]
+    /// `http` or plain TCP to what is not loopback.
+    #[error("denied: {scheme} to {host}: without TLS only loopback is reached")]
     PlainText {
+        /// How it would have been spoken to.
+        scheme: Scheme,
         /// The host.
         host: String,
     },

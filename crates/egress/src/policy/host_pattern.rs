@@ -11,25 +11,27 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::host::{Host, NotAHost};
+use super::host::{Host, NotAHost};
 
 /// One entry of an allow-list: `name`, `*.suffix` or an address, and a port.
 ///
-/// Without a port it means the scheme's own: 443 for `https`, 80 for `http`. `*.suffix`
-/// means every name below `suffix`, at any depth, but not `suffix` itself.
+/// Without a port it means the scheme's own: 443 for `https`, 80 for `http`, and none for
+/// other protocols, which need an entry with a port. `*.suffix` means every name below
+/// `suffix`, at any depth, but not `suffix` itself.
 ///
 /// ```
 /// use watchbell_egress::{Host, HostPattern};
 ///
 /// let pattern: HostPattern = "*.Example.com".parse()?;
-/// assert!(pattern.matches(&Host::parse("api.eu.example.com")?, 443, 443));
-/// assert!(!pattern.matches(&Host::parse("example.com")?, 443, 443));
-/// assert!(!pattern.matches(&Host::parse("notexample.com")?, 443, 443));
-/// assert!(!pattern.matches(&Host::parse("api.example.com")?, 8443, 443));
+/// assert!(pattern.matches(&Host::parse("api.eu.example.com")?, 443, Some(443)));
+/// assert!(!pattern.matches(&Host::parse("example.com")?, 443, Some(443)));
+/// assert!(!pattern.matches(&Host::parse("notexample.com")?, 443, Some(443)));
+/// assert!(!pattern.matches(&Host::parse("api.example.com")?, 8443, Some(443)));
+/// assert!(!pattern.matches(&Host::parse("api.example.com")?, 443, None));
 /// assert_eq!(pattern.to_string(), "*.example.com");
 ///
 /// let local: HostPattern = "[::1]:8080".parse()?;
-/// assert!(local.matches(&Host::parse("[0:0::1]")?, 8080, 80));
+/// assert!(local.matches(&Host::parse("[0:0::1]")?, 8080, None));
 ///
 /// assert!("*".parse::<HostPattern>().is_err());
 /// assert!("https://example.com".parse::<HostPattern>().is_err());
@@ -73,13 +75,13 @@ impl HostPattern {
     }
 
     /// Whether the pattern names this host and port. `default_port` is the scheme's.
-    pub fn matches(&self, host: &Host, port: u16, default_port: u16) -> bool {
+    pub fn matches(&self, host: &Host, port: u16, default_port: Option<u16>) -> bool {
         let named = match (&self.hosts, host) {
             (Hosts::Exactly(named), host) => named == host,
             (Hosts::Below(suffix), Host::Name(name)) => name.ends_with(suffix.as_str()),
             (Hosts::Below(_), Host::Address(_)) => false,
         };
-        named && port == self.port.unwrap_or(default_port)
+        named && self.port.or(default_port) == Some(port)
     }
 }
 

@@ -1,23 +1,22 @@
-//! The policy: which URLs may be asked for and which addresses dialled.
+//! The policy: which destinations may be asked for and which addresses dialled.
 //!
 //! A value, made once from the configuration, compared and hashed as a whole so that it
 //! can key a pool of connections. It has two questions to answer, because they come at
-//! two times: [`Policy::judge_url`] before anything happens, on the parsed URL that will
-//! be dialled, and [`Policy::judge_address`] for every address, after a name has been
-//! resolved or at once for a literal. Nothing is allowed that is not listed: an empty
-//! list of hosts allows nothing, an empty list of opened ranges opens nothing.
+//! two times: [`Policy::judge`] before anything happens, on the parsed destination that
+//! will be dialled, and [`Policy::judge_target_address`] for every address, after a name
+//! has been resolved or at once for a literal. Nothing is allowed that is not listed: an
+//! empty list of hosts allows nothing, an empty list of opened ranges opens nothing.
 
 use std::net::IpAddr;
 
 use http::Uri;
-use http::uri::PathAndQuery;
 use ipnet::{IpNet, Ipv6Net};
 
-use crate::address::{self, Class};
-use crate::denied::{Denied, RefusedAddress};
-use crate::host::Host;
-use crate::host_pattern::{HostPattern, parse_port};
-use watchbell_settings::printable;
+use super::address::{self, Class};
+use super::denied::{Denied, RefusedAddress};
+use super::host::Host;
+use super::host_pattern::HostPattern;
+use super::target::Target;
 
 /// Who may be reached.
 ///
@@ -38,111 +37,6 @@ pub struct Policy {
     hosts: Vec<HostPattern>,
     opened: Vec<IpNet>,
     nat64: Vec<Ipv6Net>,
-}
-
-/// How to speak to a [`Target`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Over TLS.
-    Https,
-    /// Plain, to loopback alone.
-    Http,
-}
-
-/// What a URL was judged to mean, and what will be dialled: that and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Over TLS or not.
-    pub scheme: Scheme,
-    /// The host.
-    pub host: Host,
-    /// The port, the scheme's own if the URL had none. Not 0.
-    pub port: u16,
-}
-
-impl Scheme {
-    /// 443 or 80.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Https => 443,
-            Self::Http => 80,
-        }
-    }
-
-    /// `https` or `http`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Http => "http",
-        }
-    }
-}
-
-impl Target {
-    /// Reads a URL strictly, and judges nothing but its form: an absolute `https` or
-    /// `http` URL, a host that everybody reads alike, no user information, no odd port.
-    pub fn parse(url: &Uri) -> Result<Self, Denied> {
-        let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
-            return Err(Denied::NotAbsolute);
-        };
-        let scheme = match scheme {
-            "https" => Scheme::Https,
-            "http" => Scheme::Http,
-            other => {
-                return Err(Denied::Scheme {
-                    scheme: printable(other),
-                });
-            }
-        };
-        let authority = authority.as_str();
-        if authority.contains('@') {
-            return Err(Denied::UserInfo);
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let host = Host::parse(host).map_err(|reason| Denied::Host {
-            host: printable(host),
-            reason,
-        })?;
-        let port = match port.map(parse_port) {
-            None => scheme.default_port(),
-            Some(Ok(port)) => port,
-            Some(Err(_)) => {
-                let port = printable(port.unwrap_or_default());
-                return Err(Denied::Port {
-                    host: host.to_string(),
-                    port,
-                });
-            }
-        };
-        Ok(Self { scheme, host, port })
-    }
-
-    /// Scheme, host and port in their one spelling; a default port is left out.
-    pub fn origin(&self) -> String {
-        format!("{}://{}", self.scheme.as_str(), self.authority())
-    }
-
-    /// Host and port as in a URL or a Host header; a default port is left out.
-    pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() {
-            self.host.to_string()
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-
-    /// The URL to dial: this target with another URL's path and query.
-    pub(crate) fn with_path_of(&self, url: &Uri) -> Result<Uri, http::Error> {
-        let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
-        Uri::builder()
-            .scheme(self.scheme.as_str())
-            .authority(self.authority())
-            .path_and_query(path)
-            .build()
-    }
 }
 
 impl Policy {
@@ -176,10 +70,16 @@ impl Policy {
         self
     }
 
-    /// Judges the URL that is about to be dialled, before a name is resolved. For a
-    /// literal that includes its address.
+    /// Reads a URL and judges it, as [`Policy::judge`].
     pub fn judge_url(&self, url: &Uri) -> Result<Target, Denied> {
         let target = Target::parse(url)?;
+        self.judge(&target)?;
+        Ok(target)
+    }
+
+    /// Judges a destination that is about to be dialled, before a name is resolved. For a
+    /// literal that includes its address.
+    pub fn judge(&self, target: &Target) -> Result<(), Denied> {
         let default_port = target.scheme.default_port();
         if !self
             .hosts
@@ -192,14 +92,13 @@ impl Policy {
             });
         }
         match &target.host {
-            Host::Address(address) => self.judge_target_address(&target, *address)?,
+            Host::Address(address) => self.judge_target_address(target, *address),
             // With a proxy nobody here sees the address.
             Host::Name(name) if address::is_metadata_name(name) => {
-                return Err(Denied::MetadataName { host: name.clone() });
+                Err(Denied::MetadataName { host: name.clone() })
             }
-            Host::Name(_) => {}
+            Host::Name(_) => Ok(()),
         }
-        Ok(target)
     }
 
     /// Judges one address: whether it may be dialled at all.
@@ -237,15 +136,15 @@ impl Policy {
         })
     }
 
-    /// Judges one address of a target: as above, and plain http only to loopback.
-    pub(crate) fn judge_target_address(
-        &self,
-        target: &Target,
-        address: IpAddr,
-    ) -> Result<(), Denied> {
+    /// Judges one address of a destination: as [`Policy::judge_address`], and without TLS
+    /// only loopback.
+    pub fn judge_target_address(&self, target: &Target, address: IpAddr) -> Result<(), Denied> {
         let host = || target.host.to_string();
-        if target.scheme == Scheme::Http && !address.is_loopback() {
-            return Err(Denied::PlainText { host: host() });
+        if !target.scheme.is_encrypted() && !address.is_loopback() {
+            return Err(Denied::PlainText {
+                scheme: target.scheme,
+                host: host(),
+            });
         }
         self.judge_address(address)
             .map_err(|refused| Denied::Address {

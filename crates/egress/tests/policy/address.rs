@@ -3,7 +3,9 @@
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use super::*;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use watchbell_egress::address::{Class, class, embedded};
 
 /// First match wins, so the narrower stand first. `None` is an ordinary address.
 const TABLE: &[(&str, Option<Class>)] = &[

@@ -1,6 +1,6 @@
 //! One poll: the question, the answer, and what of both may be shown.
 
-use super::config::{bounds, client, redactor, setting, share};
+use super::config::{bounds, client, connection_quota, redactor, setting};
 use super::redact;
 use super::token::Access;
 use crate::config;
@@ -60,7 +60,7 @@ impl DefenderClient {
             .check(&settings.credential)
             .map_err(|e| setting("client_secret", e))?;
         let component = runtime.source(settings.component.as_deref())?;
-        let share = share(&settings);
+        let quota = connection_quota(&settings);
         let detections = format!("{}/api/alerts", settings.endpoint)
             .parse()
             .map_err(|e: http::uri::InvalidUri| setting("endpoint", e))?;
@@ -68,9 +68,9 @@ impl DefenderClient {
             runtime: runtime.clone(),
             component,
             authority: client(runtime, &settings, "authority", settings.authority.as_str())?
-                .sharing(&share),
+                .with_quota(&quota),
             endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?
-                .sharing(&share),
+                .with_quota(&quota),
             detections,
             bounds: bounds(&settings),
             rate_limiter: runtime.rate_limiter(&settings),
@@ -337,8 +337,8 @@ impl SourceClient for DefenderClient {
         *self.settings == *other.settings
             && self.component.is_as(&other.component)
             && secrets.are_as(&other.runtime.secrets, &self.settings.credential)
-            && self.authority.is_as(&other.authority)
-            && self.endpoint.is_as(&other.endpoint)
+            && self.authority.has_same_pool(&other.authority)
+            && self.endpoint.has_same_pool(&other.endpoint)
             && self.runtime.tenant_key == other.runtime.tenant_key
     }
 }

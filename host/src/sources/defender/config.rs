@@ -86,7 +86,7 @@ pub(super) fn redactor(runtime: &Runtime, settings: &config::Source) -> Redactor
 }
 
 /// What the tenant may have open at one time.
-pub(super) fn share(settings: &config::Source) -> ConnectionQuota {
+pub(super) fn connection_quota(settings: &config::Source) -> ConnectionQuota {
     let limit = settings.max_connections.map(NonZeroU32::get);
     ConnectionQuota::new(limit.map_or(REQUESTS_AT_ONCE, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::address::Class;
+use crate::policy::address::Class;
 
 fn target(url: &str) -> Target {
     Target::parse(&url.parse().unwrap()).unwrap()
@@ -55,11 +55,11 @@ async fn the_next_address_is_tried_when_one_refuses_and_the_last_error_is_told()
     let target = target("https://a.example");
     let limit = Duration::from_secs(30);
 
-    let (_, remote) = connect(&target.host, &[refusing, listening], limit)
+    let (_, remote) = connect_to_any(&target.host, &[refusing, listening], limit)
         .await
         .unwrap();
     assert_eq!(remote, listening);
-    match connect(&target.host, &[refusing, refusing], limit)
+    match connect_to_any(&target.host, &[refusing, refusing], limit)
         .await
         .unwrap_err()
     {

@@ -1,8 +1,10 @@
 //! Names that lead here, there and nowhere, asked for through the client as a guest would.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -13,12 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::bounds::Asked;
-use crate::client::Client;
+use crate::dial::{ConnectionQuota, Lookup, Resolver, Tls};
 use crate::egress::Egress;
-use crate::host_pattern::HostPattern;
-use crate::resolve::Lookup;
-use crate::tls::Tls;
+use crate::http::{Asked, Bounds, Client};
+use crate::policy::{Denied, HostPattern, Policy};
 
 /// A server that says its name, closing each connection.
 async fn server(address: &str, says: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -134,7 +134,7 @@ async fn who_has_names_that_never_resolve_holds_one_thread_and_stops_nobody_else
     // Each with ten requests, for one name.
     let _dead: Vec<_> = (0..150)
         .map(|party| {
-            let client = client.clone().sharing(&ConnectionQuota::new(10));
+            let client = client.clone().with_quota(&ConnectionQuota::new(10));
             let mut asks = JoinSet::new();
             for _ in 0..10 {
                 let client = client.clone();
