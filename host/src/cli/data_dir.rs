@@ -2,10 +2,10 @@
 //! cannot be opened or had to be made means to whoever starts the program.
 
 use super::settings::config_failure;
+use crate::config::Credential;
 use crate::config::{self, Config, Document};
 use crate::exit::{Exit, Failure};
 use crate::mount;
-use crate::secret::Credential;
 use std::fs;
 use std::path::{Path, PathBuf};
 use watchbell_ledger::{self as ledger, OpenError, Sqlite, private_folder};
@@ -71,12 +71,8 @@ fn traces(config: &Config) -> impl Iterator<Item = PathBuf> {
         };
         files
     });
-    let sealed = config
-        .credentials()
-        .filter_map(|credential| match credential {
-            Credential::RefreshToken(consent) => Some(consent.file.clone()),
-            _ => None,
-        });
+    let sealed = config.credentials().filter_map(Credential::sealed_file);
+    let sealed = sealed.map(|sealed| sealed.path.clone());
     let mut files: Vec<PathBuf> = written.chain(sealed).collect();
     files.sort();
     files.dedup();

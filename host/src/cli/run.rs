@@ -8,7 +8,6 @@ use crate::config::{self, Config};
 use crate::control;
 use crate::delivery::Pipeline;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::mount::check_mounted;
 use crate::polling::FeedBehind;
 use crate::sources::{DefenderClient, Runtime, SourceClient};
@@ -24,6 +23,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use watchbell_ledger::Ledger;
 use watchbell_sandbox::Pool;
+use watchbell_secrets::files;
 
 /// Poll every source on its interval and deliver what is new, each detection once.
 ///

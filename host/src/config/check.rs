@@ -11,7 +11,8 @@ use watchbell_settings::{KeyPath, Report, Table, nearest};
 use super::labels;
 use super::names::{Name, TenantKeys};
 use super::sections::{Config, Kind};
-use crate::secret::{Credential, SecretLocation, SecretSettings};
+use super::source::Credential;
+use watchbell_secrets::{SecretLocation, SecretSettings};
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;
@@ -229,12 +230,8 @@ type Owner<'c> = (&'c Name, Option<&'c str>);
 
 /// The files that this program keeps or reads: written over, they would be lost.
 fn own_files(config: &Config, file: Option<&Path>) -> HashSet<PathBuf> {
-    let sealed = config
-        .credentials()
-        .filter_map(|credential| match credential {
-            Credential::RefreshToken(consent) => Some(consent.file.clone()),
-            Credential::ClientSecret(_) => None,
-        });
+    let sealed = config.credentials().filter_map(Credential::sealed_file);
+    let sealed = sealed.map(|sealed| sealed.path.clone());
     let secrets = config.secret_locations().filter_map(|secret| match secret {
         SecretLocation::File(path) => Some(path.clone()),
         _ => None,

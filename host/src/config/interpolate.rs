@@ -6,8 +6,8 @@
 
 use watchbell_settings::{Env, Interpolation, KeyPath, Node, Problem, Table};
 
-use crate::secret::{SecretRef, is_unresolved};
 use crate::sinks::TYPES;
+use watchbell_secrets::{SecretRef, is_unresolved};
 
 /// The settings of a source that are secrets.
 pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "refresh_token_key"];

@@ -28,9 +28,9 @@ use super::paths;
 use super::sections::Kind;
 use super::source::Source;
 use super::tenants::{Entry, KEY, Setting};
-use crate::secret::SecretRef;
 use watchbell_egress::Bounds;
 use watchbell_sandbox::Limits;
+use watchbell_secrets::SecretRef;
 use watchbell_settings::{At, BaseUrl, Env, KeyPath, Node, Problem, Table, Value, instead};
 
 /// What an entry may always set.

@@ -45,7 +45,7 @@ use std::path::{Path, PathBuf};
 
 use watchbell_settings::{ConfigError, Env, Parser};
 
-use crate::files;
+use watchbell_secrets::files;
 
 pub use cloud::{Api, Region};
 pub use document::Document;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use watchbell_egress::Proxies;
 use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
 
-use crate::Secret;
+use watchbell_secrets::Secret;
 
 /// The table as it is written. A URL may hold a password.
 #[derive(Deserialize, JsonSchema)]

@@ -18,13 +18,14 @@ use super::names::{Name, TenantKey, TenantKeys};
 use super::proxy::{self, RawProxy};
 use super::secrets;
 use super::sink::{self, Sink};
+use super::source::Credential;
 use super::source::{self, Source};
 use super::transform::{self, Transform};
-use crate::secret::{self, Credential, SecretLocation, Secrets};
 use crate::sinks::{self, SinkType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_egress::Proxies;
+use watchbell_secrets::{SecretLocation, SecretSettings, Secrets};
 use watchbell_settings::{
     ByteSize, ConfigError, Env, KeyPath, Listen, Node, Problem, Report, Table, Value, decode,
     instead,
@@ -53,7 +54,7 @@ pub struct Config {
     /// Through whom requests go out; none is as the environment says.
     pub proxy: Option<Proxies>,
     /// Where secrets are.
-    pub secrets: IndexMap<Name, secret::SecretSettings>,
+    pub secrets: IndexMap<Name, SecretSettings>,
     /// The files and folders of `tenants`.
     pub tenant_files: Vec<PathBuf>,
     /// Where alerts come from: for each source its tenants, one or more.
@@ -406,7 +407,7 @@ fn read_secrets(
     node: &Node,
     path: &KeyPath,
     report: &mut Report<'_>,
-) -> IndexMap<Name, secret::SecretSettings> {
+) -> IndexMap<Name, SecretSettings> {
     let Some(table) = part_table(node, path, report) else {
         return IndexMap::default();
     };

@@ -19,7 +19,7 @@ use super::PARSER;
 use super::interpolate;
 use super::may_override::MayOverride;
 use super::names::{Name, TenantId};
-use crate::files;
+use watchbell_secrets::files;
 
 /// The setting that names the file or folder.
 pub(super) const KEY: &str = "tenants";

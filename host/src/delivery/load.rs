@@ -9,13 +9,13 @@ use super::route::Route;
 use super::{Pipeline, SinkSpec};
 use crate::config::{self, Config, Csv, Encoding, Name, TenantKey};
 use crate::sources::Runtime;
-use crate::stamp::Stamp;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_components::{CSV, JQ};
 use watchbell_detection::Detection;
 use watchbell_sandbox::{Encoder, Engine, Limits, Options, Processor, read_component};
+use watchbell_secrets::Stamp;
 
 pub(super) async fn load(config: &Config, around: &Runtime) -> Result<Pipeline, PipelineError> {
     let engine = &around.engine;

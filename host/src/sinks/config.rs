@@ -3,7 +3,6 @@
 //! Adding a type of sink: its own file or folder here, and its line in [`TYPES`].
 
 use super::{Format, SinkFactory, console, file, http};
-use crate::secret::{SecretLocation, Secrets};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -11,6 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_egress::{Egress, Proxies};
+use watchbell_secrets::{SecretLocation, Secrets};
 use watchbell_settings::{KeyPath, Node, Report, decode};
 
 /// The types of sink there are.

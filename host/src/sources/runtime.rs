@@ -3,9 +3,7 @@
 use super::defender::Tokens;
 use crate::config::{self, ClientId, TenantId, TenantKey};
 use crate::exit::{Exit, Failure};
-use crate::secret::Secrets;
 use crate::sinks::{Format, SinkContext};
-use crate::stamp::Stamp;
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -14,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use watchbell_egress::{Egress, Proxies};
 use watchbell_ledger::private_folder;
 use watchbell_sandbox::{Cache, Compiler, Engine, LoadError, Pool, Source, read_component};
+use watchbell_secrets::{Secrets, Stamp};
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watchbell::SecretLocation;
 use watchbell::config::{Api, Config, Credential, Document, Encoding, Processor, load};
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";

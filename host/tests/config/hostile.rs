@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use watchbell::SecretLocation;
 use watchbell::config::{Config, Credential, Document, load, process_env};
+use watchbell_secrets::SecretLocation;
 
 const ID: &str = "11111111-2222-3333-4444-55555555555a";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use watchbell::SecretLocation;
 use watchbell::config::{Credential, Document, Name, Source};
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::{At, Format, Node, Value};
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";

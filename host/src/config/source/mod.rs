@@ -19,7 +19,7 @@ use super::cloud::Api;
 use super::limits::CallLimits;
 use super::names::{ClientId, TenantId};
 use super::options::Options;
-pub use crate::secret::Credential;
+pub use crate::sources::defender::Credential;
 
 /// The `type`s of source there are.
 pub(super) const TYPES: &[&str] = &["defender"];

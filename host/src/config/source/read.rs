@@ -20,7 +20,8 @@ use crate::config::limits::RawLimits;
 use crate::config::names::{ClientId, TenantId};
 use crate::config::options::Options;
 use crate::config::proxy::RawProxy;
-use crate::{Consent, Secret, SecretLocation};
+use crate::sources::defender::Consent;
+use watchbell_secrets::{SealedFile, Secret, SecretLocation};
 
 /// Seconds from the start of one poll to the start of the next.
 const DEFAULT_INTERVAL_SECS: u32 = 60;
@@ -409,11 +410,14 @@ fn credential(
                 Known::It(secret) => Some(secret),
                 _ => None,
             };
-            Some(Credential::RefreshToken(Box::new(Consent {
-                file,
+            let token = SealedFile {
+                path: file,
                 key,
-                client_secret,
                 owner,
+            };
+            Some(Credential::RefreshToken(Box::new(Consent {
+                token,
+                client_secret,
             })))
         }
         (Known::Nothing, Known::Nothing) => {

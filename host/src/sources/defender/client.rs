@@ -5,7 +5,6 @@ use super::redact;
 use super::token::Access;
 use crate::config;
 use crate::delivery::has_member;
-use crate::secret::Redactor;
 use crate::sources::runtime::{Loaded, RateLimiter};
 use crate::sources::{
     PollError, PollOutcome, Runtime, ServiceDate, SetupError, SourceClient, Window,
@@ -22,6 +21,7 @@ use std::time::Duration;
 use watchbell_egress::{self as egress, Bounds, Client, Session};
 use watchbell_sandbox::contract::{Api, Config, Credentials, Error, Limits as Caps, Query};
 use watchbell_sandbox::{Alert, Authorization, CallError, Limits};
+use watchbell_secrets::Redactor;
 
 /// Pages of one call. The SIEM API has one; Graph's cap comes with Graph.
 const MAX_PAGES: u32 = 1000;
@@ -57,7 +57,7 @@ impl DefenderClient {
         let settings = settings.into();
         runtime
             .secrets
-            .check(&settings.credential)
+            .check_backends(settings.credential.locations())
             .map_err(|e| setting("client_secret", e))?;
         let component = runtime.source(settings.component.as_deref())?;
         let quota = connection_quota(&settings);
@@ -336,7 +336,8 @@ impl SourceClient for DefenderClient {
         let secrets = &self.runtime.secrets;
         *self.settings == *other.settings
             && self.component.is_as(&other.component)
-            && secrets.are_as(&other.runtime.secrets, &self.settings.credential)
+            && secrets
+                .has_same_backends(&other.runtime.secrets, self.settings.credential.locations())
             && self.authority.has_same_pool(&other.authority)
             && self.endpoint.has_same_pool(&other.endpoint)
             && self.runtime.tenant_key == other.runtime.tenant_key

@@ -1,7 +1,6 @@
 //! From settings to policies, connections and bounds.
 
 use crate::config;
-use crate::secret::{Redactor, Secret};
 use crate::sources::{Runtime, SetupError};
 use http::Uri;
 use std::num::NonZeroU32;
@@ -9,6 +8,7 @@ use watchbell_egress::{
     self as egress, Bounds, Client, ConnectionQuota, HostPattern, Policy, REQUESTS_AT_ONCE, Target,
     Tls,
 };
+use watchbell_secrets::{Redactor, Secret};
 
 pub(super) fn setting(field: &'static str, error: impl ToString) -> SetupError {
     SetupError::Setting {

@@ -19,7 +19,7 @@ const TRIES: u32 = 3;
 
 /// Writes a file aside, mode 0600, and puts it in the place of `path`: whatever happens, the
 /// old one is there or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut tries = 1;
     loop {
         match try_to_replace(path, bytes) {
@@ -70,7 +70,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Removes what was written aside in the folder of `path` and is of no process at work; once
 /// for each folder, since one may hold thousands of files. `magic` is what they begin with.
-pub(super) fn clean(path: &Path, magic: &[u8]) {
+pub(crate) fn remove_leftovers(path: &Path, magic: &[u8]) {
     static CLEANED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
     let folder = folder_of(path);
     let is_new = CLEANED
@@ -187,7 +187,7 @@ mod tests {
         }
         let busy = File::open(folder.path().join(others[0])).unwrap();
         busy.lock().unwrap();
-        clean(&folder.path().join("one"), b"magic");
+        remove_leftovers(&folder.path().join("one"), b"magic");
         assert_eq!(names(folder.path()), others);
     }
 }

@@ -7,14 +7,16 @@
 //!   output, by the protocol of Vector's `exec` backend: `{"version": "1.0", "secrets":
 //!   ["a"]}` and `{"a": {"value": "…", "error": null}}`.
 
-use super::Secret;
-use crate::files;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::{BackendError, FileFault};
+use crate::files;
+use crate::secret::Secret;
+
 /// Bytes of a file of secrets, or of a program's answer.
-pub(super) const MOST: u64 = 16 << 20;
+pub(crate) const MAX_BYTES: u64 = 16 << 20;
 
 /// Where a backend's secrets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,42 +46,39 @@ pub enum SecretSettings {
 }
 
 /// What is in a backend for a key: the secret, or why there is none.
-pub(super) type Found = Result<Secret, String>;
+pub(crate) type Found = Result<Secret, BackendError>;
 
-pub(super) fn in_env(key: &str) -> Found {
-    let value = std::env::var(key).map_err(|_| format!("the variable {key} is not set"))?;
+pub(crate) fn in_env(key: &str) -> Found {
+    let value = std::env::var(key).map_err(|_| BackendError::NoVariable(key.to_owned()))?;
     usable(Secret::new(value))
 }
 
-pub(super) async fn in_folder(folder: &Path, key: &str) -> Found {
-    let read = Secret::read_async(&folder.join(key)).await;
-    usable(read.map_err(|error| error.to_string())?)
+pub(crate) async fn in_folder(folder: &Path, key: &str) -> Found {
+    usable(Secret::read_async(&folder.join(key)).await?)
 }
 
 /// Everything in a file.
-pub(super) async fn in_file(path: &Path) -> Result<HashMap<String, Secret>, String> {
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let read = files::read_async(path, MOST + 1).await;
-    let bytes = read.map_err(|error| told(&error))?;
-    if bytes.len() as u64 > MOST {
-        return Err(told(&format!("is longer than {MOST} bytes")));
+pub(crate) async fn in_file(path: &Path) -> Result<HashMap<String, Secret>, BackendError> {
+    let fail = |fault| BackendError::File {
+        path: path.to_owned(),
+        fault,
+    };
+    let read = files::read_async(path, MAX_BYTES + 1).await;
+    let bytes = read.map_err(|error| fail(error.into()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail(FileFault::TooLong(MAX_BYTES)));
     }
     // The library's words may repeat what stands there.
-    serde_json::from_slice(&bytes).map_err(|error| {
-        told(&format!(
-            "is not a JSON object of usable strings, at line {}",
-            error.line()
-        ))
-    })
+    serde_json::from_slice(&bytes).map_err(|error| fail(FileFault::NotAnObject(error.line())))
 }
 
 /// A secret that may be sent.
-pub(super) fn usable(secret: Secret) -> Found {
+pub(crate) fn usable(secret: Secret) -> Found {
     if secret.expose().is_empty() {
-        return Err("is empty".to_owned());
+        return Err(BackendError::Empty);
     }
     if secret.expose().contains(char::is_control) {
-        return Err("holds a line end or a control character".to_owned());
+        return Err(BackendError::ControlCharacter);
     }
     Ok(secret)
 }

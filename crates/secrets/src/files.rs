@@ -14,7 +14,7 @@
 //!
 //! Starting a thread takes some 20 µs. A secret is read once for a token, so that is nothing.
 
-use crate::secret::read_all;
+use crate::read_zeroizing::read_all;
 use crate::stamp::Stamp;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -48,13 +48,16 @@ static READERS: LazyLock<Readers> = LazyLock::new(|| Readers::new(MOST, MOST_IN_
 ///
 /// # Errors
 /// When it is no regular file, cannot be read, or does not answer in time.
-pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = path.to_owned();
     READERS.run(path, move || read_here(&file, most))?
 }
 
 /// As [`read`], without a thread that waits.
-pub(crate) async fn read_async(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_async(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = path.to_owned();
     wait_for(path, move || read_here(&file, most)).await?
 }
@@ -63,7 +66,7 @@ pub(crate) async fn read_async(path: &Path, most: u64) -> io::Result<Zeroizing<V
 ///
 /// # Errors
 /// When it does not end in time.
-pub(crate) async fn wait_for<T: Send + 'static>(
+pub async fn wait_for<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
@@ -74,7 +77,7 @@ pub(crate) async fn wait_for<T: Send + 'static>(
 ///
 /// # Errors
 /// When it does not end in time.
-pub(crate) fn run<T: Send + 'static>(
+pub fn run<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
@@ -82,7 +85,7 @@ pub(crate) fn run<T: Send + 'static>(
 }
 
 /// What tells whether a file has changed; none when it cannot be looked at.
-pub(crate) async fn stamp(path: &Path) -> Option<Stamp> {
+pub async fn stamp(path: &Path) -> Option<Stamp> {
     let file = path.to_owned();
     wait_for(path, move || Stamp::of(&file))
         .await
@@ -92,7 +95,7 @@ pub(crate) async fn stamp(path: &Path) -> Option<Stamp> {
 
 /// What tells whether these files have changed, and those in them that are folders. One job
 /// for each folder, so that one that hangs hides none of the others.
-pub(crate) async fn stamps(files: Vec<PathBuf>) -> Vec<(PathBuf, Option<Stamp>)> {
+pub async fn stamps(files: Vec<PathBuf>) -> Vec<(PathBuf, Option<Stamp>)> {
     let mut by_folder: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
     for file in files {
         by_folder.entry(folder_of(&file)).or_default().push(file);
@@ -127,7 +130,7 @@ pub(crate) async fn stamps(files: Vec<PathBuf>) -> Vec<(PathBuf, Option<Stamp>)>
 ///
 /// # Errors
 /// When it is something else, or cannot be opened.
-pub(crate) fn open_or_folder(path: &Path) -> io::Result<()> {
+pub fn open_or_folder(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.is_dir() {
         return std::fs::read_dir(path).map(drop);
     }
@@ -143,7 +146,7 @@ fn read_here(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
 ///
 /// # Errors
 /// When it is something else, or cannot be opened.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     // Before it is opened, since opening some devices does something.
     refuse_special(&std::fs::metadata(path)?)?;
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();

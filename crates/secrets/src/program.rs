@@ -11,19 +11,24 @@
 //! when nobody waits any more, and when the program itself has ended. A process that it left
 //! behind would hold its standard output open, and whoever reads to the end would wait for it.
 
-use super::backend::{Found, MOST, usable};
-use super::{Secret, read_all_async};
-use crate::files;
 use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+use watchbell_settings::printable;
 use zeroize::Zeroizing;
+
+use crate::backend::{Found, MAX_BYTES, usable};
+use crate::error::{BackendError, ProgramFault};
+use crate::files;
+use crate::read_zeroizing::read_all_async;
+use crate::secret::Secret;
 
 #[derive(Serialize)]
 struct Question<'k> {
@@ -38,34 +43,21 @@ struct Answered {
 }
 
 /// Asks a program for some keys.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     command: &[String],
     environment: &BTreeMap<String, Secret>,
     timeout: Duration,
     keys: &[&str],
-) -> Result<HashMap<String, Found>, String> {
-    let program = command.first().ok_or("no program is named")?;
-    let question = serde_json::to_vec(&Question {
+) -> Result<HashMap<String, Found>, BackendError> {
+    let program = command.first().ok_or(BackendError::NoProgram)?;
+    let question = Question {
         version: "1.0",
         secrets: keys,
-    })
-    .map_err(|error| error.to_string())?;
-    let mut group = Group::start(command, environment).map_err(|e| format!("{program}: {e}"))?;
-    let answer = tokio::time::timeout(timeout, group.talk(&question))
-        .await
-        .map_err(|_| {
-            let seconds = timeout.as_secs_f64();
-            format!(
-                "{program}: took longer than {seconds} s, so it was ended with all that it started"
-            )
-        })?
-        .map_err(|words| format!("{program}: {words}"))?;
-    // The library's words may repeat what stands there.
-    let answered: HashMap<String, Answered> = serde_json::from_slice(&answer).map_err(|error| {
-        format!(
-            "{program}: did not answer as Vector's exec protocol has it, at line {}",
-            error.line()
-        )
+    };
+    let answered = run(command, environment, timeout, &question).await;
+    let answered = answered.map_err(|fault| BackendError::Program {
+        program: program.clone(),
+        fault,
     })?;
     Ok(answered
         .into_iter()
@@ -73,9 +65,24 @@ pub(super) async fn ask(
         .collect())
 }
 
+async fn run(
+    command: &[String],
+    environment: &BTreeMap<String, Secret>,
+    timeout: Duration,
+    question: &Question<'_>,
+) -> Result<HashMap<String, Answered>, ProgramFault> {
+    let question = serde_json::to_vec(question).map_err(io::Error::from)?;
+    let mut group = Group::start(command, environment)?;
+    let answer = tokio::time::timeout(timeout, group.talk(&question))
+        .await
+        .map_err(|_| ProgramFault::TimedOut(timeout))??;
+    // The library's words may repeat what stands there.
+    serde_json::from_slice(&answer).map_err(|error| ProgramFault::Protocol(error.line()))
+}
+
 /// Whether there is a program to be asked.
-pub(super) async fn find(command: &[String]) -> Result<(), String> {
-    let program = command.first().ok_or("no program is named")?;
+pub(crate) async fn find(command: &[String]) -> Result<(), BackendError> {
+    let program = command.first().ok_or(BackendError::NoProgram)?;
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let places: Vec<PathBuf> = if program.contains('/') {
         vec![PathBuf::from(program)]
@@ -91,7 +98,10 @@ pub(super) async fn find(command: &[String]) -> Result<(), String> {
             return Ok(());
         }
     }
-    Err(format!("{program}: there is no such program"))
+    Err(BackendError::Program {
+        program: program.clone(),
+        fault: ProgramFault::NotFound,
+    })
 }
 
 /// A program and all that it starts, which are ended when this is dropped.
@@ -102,10 +112,10 @@ struct Group {
 }
 
 impl Group {
-    fn start(command: &[String], environment: &BTreeMap<String, Secret>) -> std::io::Result<Self> {
-        let (program, arguments) = command.split_first().ok_or_else(|| {
-            std::io::Error::new(std::io::ErrorKind::InvalidInput, "no program is named")
-        })?;
+    fn start(command: &[String], environment: &BTreeMap<String, Secret>) -> io::Result<Self> {
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
         let path = std::env::var_os("PATH").map(|path| ("PATH", path));
         let child = Command::new(program)
             .args(arguments)
@@ -130,7 +140,7 @@ impl Group {
     }
 
     /// Asks, and waits for the answer and for the program's end.
-    async fn talk(&mut self, question: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+    async fn talk(&mut self, question: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProgramFault> {
         let (input, output) = (self.child.stdin.take(), self.child.stdout.take());
         let asking = async {
             if let Some(mut input) = input {
@@ -144,25 +154,23 @@ impl Group {
             let Some(output) = output else {
                 return Ok(Zeroizing::default());
             };
-            let answer = read_all_async(output, MOST + 1)
-                .await
-                .map_err(|e| e.to_string())?;
+            let answer = read_all_async(output, MAX_BYTES + 1).await?;
             // It would wait for a reader.
-            if answer.len() as u64 > MOST {
-                return Err(format!("answered more than {MOST} bytes"));
+            if answer.len() as u64 > MAX_BYTES {
+                return Err(ProgramFault::TooLong(MAX_BYTES));
             }
             Ok(answer)
         };
         let ((), answer, status) = tokio::try_join!(asking, reading, self.ended())?;
         if !status.success() {
-            return Err(format!("ended with {status}"));
+            return Err(ProgramFault::Failed(status));
         }
         Ok(answer)
     }
 
     /// Waits for the program, and ends what it left behind.
-    async fn ended(&mut self) -> Result<ExitStatus, String> {
-        let status = self.child.wait().await.map_err(|e| e.to_string())?;
+    async fn ended(&mut self) -> Result<ExitStatus, ProgramFault> {
+        let status = self.child.wait().await?;
         self.kill();
         Ok(status)
     }
@@ -186,9 +194,9 @@ impl Drop for Group {
 impl Answered {
     fn found(self) -> Found {
         match (self.value, self.error) {
-            (_, Some(error)) => Err(crate::telemetry::printable(&error)),
+            (_, Some(error)) => Err(BackendError::Refused(printable(&error))),
             (Some(value), None) => usable(value),
-            (None, None) => Err("the program gave neither a value nor an error".to_owned()),
+            (None, None) => Err(BackendError::NoValue),
         }
     }
 }
@@ -206,8 +214,10 @@ mod tests {
     }
 
     async fn value(script: &str, environment: &BTreeMap<String, Secret>) -> Result<String, String> {
-        let mut found = ask(&shell(script), environment, LONG, &["a"]).await?;
-        found.remove("a").unwrap().map(|s| s.expose().to_owned())
+        let found = ask(&shell(script), environment, LONG, &["a"]).await;
+        let found = found.and_then(|mut found| found.remove("a").unwrap());
+        let found = found.map(|secret| secret.expose().to_owned());
+        found.map_err(|error| error.to_string())
     }
 
     /// Whether a process whose number a file holds is there, and is no zombie.
@@ -267,7 +277,8 @@ mod tests {
         let (command, id) = hanging(folder.path());
         let short = Duration::from_secs(2);
         let error = ask(&command, &BTreeMap::new(), short, &["a"]).await;
-        assert!(error.unwrap_err().contains("took longer than 2 s"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("took longer than 2 s"), "{error}");
         assert!(id.exists());
         wait_until("the end of its child", || !lives(&id));
     }

@@ -15,13 +15,14 @@
 mod reading;
 
 use self::reading::views;
-use super::Secret;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
+
+use crate::secret::Secret;
 
 /// What stands in the place of a secret.
 const STARS: &[u8] = b"***";
@@ -39,13 +40,13 @@ const MOST_KNOWN: usize = 12;
 
 /// Knows the secrets that somebody has in use, the most recent ones. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Redactor {
+pub struct Redactor {
     known: Arc<Mutex<VecDeque<Secret>>>,
 }
 
 impl Redactor {
     /// Takes this one out from now on.
-    pub(crate) fn learn(&self, secret: &Secret) {
+    pub fn learn(&self, secret: &Secret) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.front() == Some(secret) {
             return;
@@ -56,7 +57,8 @@ impl Redactor {
     }
 
     /// The text without them.
-    pub(crate) fn text(&self, text: &str) -> String {
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
         match self.found(text.as_bytes()) {
             // Whole characters are taken out, so that text stays text.
             found if !found.is_empty() => {
@@ -68,12 +70,14 @@ impl Redactor {
     }
 
     /// The same of bytes that need not be text.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+    #[must_use]
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         without(bytes, self.found(bytes))
     }
 
     /// Whether a text shows one of them.
-    pub(crate) fn shows(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn shows(&self, text: &str) -> bool {
         !self.found(text.as_bytes()).is_empty()
     }
 

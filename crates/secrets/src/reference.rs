@@ -46,7 +46,8 @@ fn inside_of(text: &str) -> Option<(&str, &str)> {
 
 /// Whether anything in a text looks as if something else should stand there: a reference,
 /// well-formed or not, or a variable.
-pub(crate) fn is_unresolved(text: &str) -> bool {
+#[must_use]
+pub fn is_unresolved(text: &str) -> bool {
     text.contains("${") || text.contains(OPEN)
 }
 

@@ -180,15 +180,15 @@ async fn a_backend_that_stays_keeps_what_it_fetched_and_forgets_what_nobody_name
     ];
     let new = old.changed_to(both.clone());
     assert!(Arc::ptr_eq(&old.backends["vault"], &new.backends["vault"]));
-    assert!(new.are_as(&old, &Credential::ClientSecret(named[0].clone())));
+    assert!(new.has_same_backends(&old, &named[..1]));
     values(&new, &named).await;
     new.forget_others(&named[..1]);
-    assert_eq!(old.backends["vault"].held().values.len(), 1);
-    assert_eq!(old.backends["vault"].held().named.len(), 1);
+    assert_eq!(old.backends["vault"].cache().values.len(), 1);
+    assert_eq!(old.backends["vault"].cache().named.len(), 1);
     let asked = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert_eq!(asked.lines().count(), 1);
     let changed = new.changed_to([("vault".to_owned(), SecretSettings::Env)]);
-    assert!(!changed.are_as(&new, &Credential::ClientSecret(named[0].clone())));
+    assert!(!changed.has_same_backends(&new, &named[..1]));
 }
 
 #[tokio::test]

@@ -1,51 +1,22 @@
 //! The secrets of a process, fetched when they are needed.
 
-use super::backend::{self, Found, SecretSettings};
-use super::{
-    Consent, Credential, SealError, Secret, SecretFileError, SecretLocation, SecretRef,
-    is_unresolved, program, sealed,
-};
-use crate::files;
-use crate::stamp::Stamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Keys that a program is asked for at one time.
-const AT_ONCE: usize = 1000;
+use crate::backend::{self, Found, SecretSettings};
+use crate::error::{BackendError, SecretError};
+use crate::files;
+use crate::location::SecretLocation;
+use crate::program;
+use crate::reference::{SecretRef, is_unresolved};
+use crate::sealed::SealedFile;
+use crate::secret::Secret;
+use crate::stamp::Stamp;
 
-/// Why there is no secret. Never says what one is.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SecretError {
-    /// `client_secret_file`.
-    #[error(transparent)]
-    File(#[from] SecretFileError),
-    /// A backend has none, or does not answer.
-    #[error("{reference}: {reason}")]
-    Backend {
-        /// What was asked for.
-        reference: SecretRef,
-        /// Why there is none.
-        reason: String,
-    },
-    /// The sealed file of a refresh token.
-    #[error(transparent)]
-    Sealed(#[from] SealError),
-    /// The backend is not configured.
-    #[error("{reference}: there is no backend {}; add [secret.{}] with its type (env, file, directory or exec)", reference.backend, reference.backend)]
-    NoBackend {
-        /// What was asked for.
-        reference: SecretRef,
-    },
-    /// What was found is itself something to be replaced, and was not.
-    #[error("the secret holds ${{ or SECRET[, which nothing replaced; it is not sent")]
-    Unresolved,
-    /// Sealing it did not come to its end.
-    #[error("the refresh token could not be sealed")]
-    Interrupted,
-}
+/// Keys that a program is asked for at one time.
+const MAX_KEYS_AT_ONCE: usize = 1000;
 
 /// The backends of a process. Clones share what they fetched.
 #[derive(Clone, Default)]
@@ -57,19 +28,19 @@ struct Backend {
     settings: SecretSettings,
     /// What was fetched. Looked into for a moment only: whoever asks holds `asking`, so a
     /// program that takes its time holds up nobody whose secret is here.
-    held: Mutex<Held>,
+    cache: Mutex<Cache>,
     asking: tokio::sync::Mutex<()>,
 }
 
 /// What was fetched: of a file until it changes, of a program until it is asked again.
 #[derive(Default)]
-struct Held {
+struct Cache {
     /// Keys that the configuration names: a program is asked for all of them at once.
     named: BTreeSet<String>,
     stamp: Option<Stamp>,
     values: HashMap<String, Fetched>,
     /// What came of the last time that asking failed as a whole.
-    failed: Option<(Instant, String)>,
+    failed: Option<(Instant, BackendError)>,
 }
 
 #[derive(Clone)]
@@ -94,7 +65,7 @@ impl Secrets {
                 Some(old) => Arc::clone(old),
                 None => Arc::new(Backend {
                     settings,
-                    held: Mutex::default(),
+                    cache: Mutex::default(),
                     asking: tokio::sync::Mutex::default(),
                 }),
             };
@@ -109,7 +80,7 @@ impl Secrets {
     pub fn expect<'c>(&self, named: impl IntoIterator<Item = &'c SecretLocation>) {
         for reference in references(named) {
             if let Some(backend) = self.backends.get(&reference.backend) {
-                backend.held().named.insert(reference.key.clone());
+                backend.cache().named.insert(reference.key.clone());
             }
         }
     }
@@ -122,26 +93,11 @@ impl Secrets {
                 let (backend, key) = (name.clone(), key.clone());
                 named.contains(&SecretRef { backend, key })
             };
-            let mut held = backend.held();
-            held.named.retain(is_named);
+            let mut cache = backend.cache();
+            cache.named.retain(is_named);
             if matches!(backend.settings, SecretSettings::Exec { .. }) {
-                held.values.retain(|key, _| is_named(key));
+                cache.values.retain(|key, _| is_named(key));
             }
-        }
-    }
-
-    /// The secret that a credential means. `anew`: the one that was fetched before was
-    /// refused, so a program is asked again.
-    ///
-    /// # Errors
-    /// [`SecretError`].
-    pub async fn of(&self, credential: &Credential, anew: bool) -> Result<Secret, SecretError> {
-        match credential {
-            Credential::RefreshToken(consent) => {
-                let key = self.get(&consent.key, anew).await?;
-                sendable(unseal(consent, key).await?)
-            }
-            Credential::ClientSecret(location) => self.get(location, anew).await,
         }
     }
 
@@ -159,17 +115,30 @@ impl Secrets {
         sendable(secret)
     }
 
-    /// Keeps a refresh token in place of the one that was used.
+    /// What is sealed in a file. `anew`: the key is fetched again.
     ///
     /// # Errors
     /// [`SecretError`].
-    pub async fn keep(&self, consent: &Consent, token: &Secret) -> Result<(), SecretError> {
-        let key = self.get(&consent.key, false).await?;
-        let (consent, token) = (consent.clone(), token.clone());
-        // It waits for the disk. What was begun is finished, whoever stops waiting.
-        let sealing = tokio::task::spawn_blocking(move || {
-            sealed::seal(&consent.file, &key, &consent.owner, &token)
+    pub async fn open(&self, sealed: &SealedFile, anew: bool) -> Result<Secret, SecretError> {
+        let key = self.get(&sealed.key, anew).await?;
+        let (file, fail) = (sealed.clone(), |error: std::io::Error| {
+            sealed.error(error.into())
         });
+        // On a thread that may hang.
+        let open = move || file.open_with(&key);
+        let opened = files::wait_for(&sealed.path, open).await;
+        sendable(opened.map_err(fail)??)
+    }
+
+    /// Seals a secret in a file, in place of the one that is there.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn seal(&self, sealed: &SealedFile, secret: &Secret) -> Result<(), SecretError> {
+        let key = self.get(&sealed.key, false).await?;
+        let (sealed, secret) = (sealed.clone(), secret.clone());
+        // It waits for the disk. What was begun is finished, whoever stops waiting.
+        let sealing = tokio::task::spawn_blocking(move || sealed.seal_with(&key, &secret));
         Ok(sealing.await.map_err(|_| SecretError::Interrupted)??)
     }
 
@@ -178,63 +147,56 @@ impl Secrets {
         backend
             .get(&reference.key, anew)
             .await
-            .map_err(|reason| SecretError::Backend {
+            .map_err(|error| SecretError::Backend {
                 reference: reference.clone(),
-                reason,
+                error,
             })
     }
 
-    /// Whether others have what this credential means from the same place.
+    /// Whether another process's or configuration's backends have these secrets at the same
+    /// places.
     #[must_use]
-    pub(crate) fn are_as(&self, other: &Self, credential: &Credential) -> bool {
+    pub fn has_same_backends<'c>(
+        &self,
+        other: &Self,
+        named: impl IntoIterator<Item = &'c SecretLocation>,
+    ) -> bool {
         let settings = |all: &Self, name: &str| {
             let backend = all.backends.get(name);
             backend.map(|backend| backend.settings.clone())
         };
-        references(credential.locations()).all(|reference| {
+        references(named).all(|reference| {
             settings(self, &reference.backend) == settings(other, &reference.backend)
         })
     }
 
-    /// Whether every backend that a credential names is there.
+    /// Whether every backend that is named is there.
     ///
     /// # Errors
     /// [`SecretError::NoBackend`].
-    pub fn check(&self, credential: &Credential) -> Result<(), SecretError> {
-        for reference in references(credential.locations()) {
+    pub fn check_backends<'c>(
+        &self,
+        named: impl IntoIterator<Item = &'c SecretLocation>,
+    ) -> Result<(), SecretError> {
+        for reference in references(named) {
             self.backend(reference)?;
         }
         Ok(())
     }
 
-    /// Whether what a credential means is there, without asking a program for it: it may ask
-    /// a service.
+    /// Whether the secret is there, without asking a program for it, since that may ask a
+    /// service: of a program only whether it can be run. True if it is a program's.
     ///
     /// # Errors
     /// [`SecretError`].
-    pub async fn look(&self, credential: &Credential) -> Result<(), SecretError> {
-        let mut in_program = false;
-        for location in credential.locations() {
-            in_program |= self.look_at(location).await?;
-        }
-        if matches!(credential, Credential::RefreshToken(_)) && !in_program {
-            self.of(credential, false).await?;
-        }
-        Ok(())
-    }
-
-    /// The same for one secret; whether it is a program's, which was not asked.
-    ///
-    /// # Errors
-    /// [`SecretError`].
-    pub async fn look_at(&self, location: &SecretLocation) -> Result<bool, SecretError> {
+    pub async fn validate(&self, location: &SecretLocation) -> Result<bool, SecretError> {
         if let SecretLocation::Backend(reference) = location
             && let SecretSettings::Exec { command, .. } = &self.backend(reference)?.settings
         {
             let found = program::find(command).await;
-            found.map_err(|reason| SecretError::Backend {
+            found.map_err(|error| SecretError::Backend {
                 reference: reference.clone(),
-                reason,
+                error,
             })?;
             return Ok(true);
         }
@@ -261,14 +223,14 @@ impl Backend {
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn in_file(&self, path: PathBuf, key: &str) -> Found {
         let in_time = |stamp: Option<Stamp>| {
-            let held = self.held();
-            (stamp.is_some() && held.stamp == stamp).then(|| held.in_file(key))
+            let cache = self.cache();
+            (stamp.is_some() && cache.stamp == stamp).then(|| cache.in_file(key))
         };
         if let Some(found) = in_time(files::stamp(&path).await) {
             return found;
@@ -276,16 +238,16 @@ impl Backend {
         let waits_since = Instant::now();
         let _asking = self.asking.lock().await;
         // Others met a file that does not answer meanwhile: that need not be met by each.
-        if let Some(words) = self.held().failure_since(waits_since) {
-            return Err(words);
+        if let Some(error) = self.cache().failure_since(waits_since) {
+            return Err(error);
         }
         let (stamp, at) = (files::stamp(&path).await, Instant::now());
         if let Some(found) = in_time(stamp) {
             return found;
         }
         let read = backend::in_file(&path).await;
-        let fail = |words: &String| {
-            self.held().failed = Some((Instant::now(), words.clone()));
+        let fail = |error: &BackendError| {
+            self.cache().failed = Some((Instant::now(), error.clone()));
         };
         let values = read.inspect_err(fail)?;
         let fetched = |(key, value)| {
@@ -297,10 +259,10 @@ impl Backend {
                 },
             )
         };
-        let mut held = self.held();
-        held.values = values.into_iter().map(fetched).collect();
-        held.stamp = stamp;
-        held.in_file(key)
+        let mut cache = self.cache();
+        cache.values = values.into_iter().map(fetched).collect();
+        cache.stamp = stamp;
+        cache.in_file(key)
     }
 
     async fn ask_program(&self, key: &str, anew: bool) -> Found {
@@ -310,20 +272,20 @@ impl Backend {
             timeout,
         } = &self.settings
         else {
-            return Err("is not in a program".to_owned());
+            return Err(BackendError::NoProgram);
         };
-        if !anew && let Some(secret) = self.held().secret(key) {
+        if !anew && let Some(secret) = self.cache().secret(key) {
             return Ok(secret);
         }
         let waits_since = Instant::now();
         let _asking = self.asking.lock().await;
         let keys = {
-            let held = self.held();
+            let cache = self.cache();
             // Others asked meanwhile, and their answer is new enough.
-            if let Some(found) = held.since(key, waits_since) {
+            if let Some(found) = cache.since(key, waits_since) {
                 return found;
             }
-            if !anew && let Some(secret) = held.secret(key) {
+            if !anew && let Some(secret) = cache.secret(key) {
                 return Ok(secret);
             }
             // What others will need comes with it: ten thousand tenants are not ten
@@ -331,29 +293,30 @@ impl Backend {
             let mut keys = vec![key.to_owned()];
             if !anew {
                 let is_unknown =
-                    |other: &&String| *other != key && !held.values.contains_key(*other);
-                let more = held.named.iter().filter(is_unknown);
-                keys.extend(more.take(AT_ONCE - 1).cloned());
+                    |other: &&String| *other != key && !cache.values.contains_key(*other);
+                let more = cache.named.iter().filter(is_unknown);
+                keys.extend(more.take(MAX_KEYS_AT_ONCE - 1).cloned());
             }
             keys
         };
         let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
         let answer = program::ask(command, environment, *timeout, &asked).await;
-        let (mut held, at) = (self.held(), Instant::now());
-        let answer = answer.inspect_err(|words| held.failed = Some((at, words.clone())))?;
+        let (mut cache, at) = (self.cache(), Instant::now());
+        let answer = answer.inspect_err(|error| cache.failed = Some((at, error.clone())))?;
         let is_asked = |(name, _): &(String, Found)| keys.contains(name);
         let fetched = |(name, found)| (name, Fetched { found, at });
-        held.values
+        cache
+            .values
             .extend(answer.into_iter().filter(is_asked).map(fetched));
-        let found = held.since(key, at);
-        found.unwrap_or_else(|| Err("the program did not name it".to_owned()))
+        let found = cache.since(key, at);
+        found.unwrap_or_else(|| Err(BackendError::NotAnswered))
     }
 }
 
-impl Held {
+impl Cache {
     fn in_file(&self, key: &str) -> Found {
         let fetched = self.values.get(key).map(|fetched| fetched.found.clone());
-        fetched.unwrap_or_else(|| Err("the file has no such member".to_owned()))
+        fetched.unwrap_or_else(|| Err(BackendError::NoMember))
     }
 
     fn secret(&self, key: &str) -> Option<Secret> {
@@ -361,9 +324,9 @@ impl Held {
     }
 
     /// Why asking failed as a whole after `since`.
-    fn failure_since(&self, since: Instant) -> Option<String> {
+    fn failure_since(&self, since: Instant) -> Option<BackendError> {
         let failed = self.failed.as_ref().filter(|(at, _)| *at >= since);
-        failed.map(|(_, words)| words.clone())
+        failed.map(|(_, error)| error.clone())
     }
 
     /// What came of asking for a key after `since`.
@@ -372,30 +335,10 @@ impl Held {
         let fetched = self.values.get(key).filter(|fetched| fetched.at >= since);
         match (fetched, failed) {
             (Some(fetched), _) => Some(fetched.found.clone()),
-            (None, Some(words)) => Some(Err(words)),
+            (None, Some(error)) => Some(Err(error)),
             (None, None) => None,
         }
     }
-}
-
-/// Opens a consent's sealed file, on a thread that may hang.
-async fn unseal(consent: &Consent, key: Secret) -> Result<Secret, SealError> {
-    let Consent { file, owner, .. } = consent.clone();
-    let failed = |error: std::io::Error| SealError {
-        path: consent.file.clone(),
-        reason: error.to_string(),
-    };
-    let open = move || {
-        match files::open_regular(&file) {
-            // What is not there, `sealed` tells better.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SealError {
-                path: file,
-                reason: error.to_string(),
-            }),
-            _ => sealed::open(&file, &key, &owner),
-        }
-    };
-    files::wait_for(&consent.file, open).await.map_err(failed)?
 }
 
 /// Those of some secrets that are in a backend.

@@ -1,45 +1,22 @@
-//! What must not be seen: client secrets and tokens, and where they are kept.
+//! A value that must not be seen.
 //!
 //! [`Secret`] exists so that a secret cannot reach a log, an error or a terminal by accident:
 //! `Debug` and `Display` print `***`, there is no `Serialize`, and the bytes are
 //! zeroed on drop. The one way to the value is [`Secret::expose`], so that a search
 //! for that word lists every place that touches one.
-//!
-//! It does not defend against someone who can read this process's memory.
-//!
-//! [`SecretRef`] is `SECRET[backend.key]`, and [`Secrets`] fetches what it means.
-
-mod backend;
-mod credential;
-mod leftover;
-mod location;
-mod program;
-mod redact;
-mod reference;
-mod sealed;
-mod store;
-mod wiped;
-
-pub use backend::SecretSettings;
-pub use credential::{Consent, Credential};
-pub use location::SecretLocation;
-pub(crate) use redact::Redactor;
-pub use reference::SecretRef;
-pub(crate) use reference::is_unresolved;
-pub use sealed::SealError;
-pub use store::{SecretError, Secrets};
-pub(crate) use wiped::{read_all, read_all_async};
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::files;
 use serde::de::{self, Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use watchbell_settings::json_schemas;
 use zeroize::Zeroizing;
+
+use crate::error::{FileFault, SecretFileError};
+use crate::files;
 
 /// The longest secret that is read from a file, in bytes. The login service's
 /// secrets have about 40, its tokens a few thousand.
@@ -51,7 +28,7 @@ const READ_BYTES: u64 = MAX_SECRET_BYTES as u64 + 1;
 /// A secret value: zeroed when its last clone is dropped, printed as `***`.
 ///
 /// ```
-/// let secret = watchbell::Secret::new("hunter2".to_owned());
+/// let secret = watchbell_secrets::Secret::new("hunter2".to_owned());
 /// assert_eq!(format!("{secret} {secret:?}"), "*** ***");
 /// assert_eq!(secret.expose(), "hunter2");
 /// ```
@@ -82,7 +59,10 @@ impl Secret {
     }
 
     /// As [`Secret::read`], without a thread that waits.
-    pub(crate) async fn read_async(path: &Path) -> Result<Self, SecretFileError> {
+    ///
+    /// # Errors
+    /// As [`Secret::read`].
+    pub async fn read_async(path: &Path) -> Result<Self, SecretFileError> {
         Self::of_bytes(path, files::read_async(path, READ_BYTES).await)
     }
 
@@ -90,26 +70,29 @@ impl Secret {
         path: &Path,
         bytes: io::Result<Zeroizing<Vec<u8>>>,
     ) -> Result<Self, SecretFileError> {
-        let fail = |reason| SecretFileError {
+        let parsed = bytes
+            .map_err(FileFault::from)
+            .and_then(|bytes| Self::parse(&bytes));
+        parsed.map_err(|fault| SecretFileError {
             path: path.to_owned(),
-            reason,
-        };
-        let bytes = bytes.map_err(|error| fail(error.to_string()))?;
+            fault,
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, FileFault> {
         if bytes.len() > MAX_SECRET_BYTES {
-            return Err(fail(format!("is longer than {MAX_SECRET_BYTES} bytes")));
+            return Err(FileFault::TooLong(READ_BYTES - 1));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| fail("is not UTF-8 text".to_owned()))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| FileFault::NotText)?;
         // As Windows editors write in front of text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
-            return Err(fail("is empty".to_owned()));
+            return Err(FileFault::Empty);
         }
         if line.contains(char::is_control) {
-            return Err(fail(
-                "holds more than one line or a control character".to_owned(),
-            ));
+            return Err(FileFault::NotOneLine);
         }
         Ok(Self::new(line.to_owned()))
     }
@@ -117,7 +100,8 @@ impl Secret {
 
 impl Secret {
     /// What tells it from another without being it.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.expose()).into()
     }
 }
@@ -155,17 +139,6 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// A file that should hold a secret and does not. Never says what it holds.
-#[derive(Debug, thiserror::Error)]
-#[error("secret file {}: {reason}", crate::telemetry::printable(&path.to_string_lossy()))]
-#[non_exhaustive]
-pub struct SecretFileError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::Path;
 /// A file's identity, length and times as they were. Another file under the same name, as
 /// editors, mounts and `mv` leave it, has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     device: u64,
     inode: u64,
     length: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// As it is now; none when it cannot be looked at.
     #[must_use]
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    pub fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         Some(Self {
             device: file.dev(),

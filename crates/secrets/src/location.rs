@@ -1,10 +1,12 @@
 //! Where a secret is, whatever it is for.
 
-use super::{Secret, SecretRef};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use watchbell_settings::json_schemas;
+
+use crate::reference::SecretRef;
+use crate::secret::Secret;
 
 /// Where a secret is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum SecretLocation {
 impl SecretLocation {
     /// What tells one from another without being a secret: where it is, or the digest of
     /// what it is.
-    pub(crate) fn digest_into(&self, digest: &mut Sha256) {
+    pub fn digest_into(&self, digest: &mut Sha256) {
         match self {
             Self::Inline(secret) => digest.update(secret.expose()),
             Self::File(path) => {
