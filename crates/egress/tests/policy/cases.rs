@@ -79,16 +79,8 @@ pub(crate) fn case_from_seed(seed: u64, table: &Table) -> Case {
     if let Some(malformed) = MALFORMED.get(wrong) {
         parts[wrong] = draw.word(malformed).to_owned();
     }
-    let paths = [
-        "",
-        "/",
-        "/x?y",
-        "?@api.example",
-        "/@api.example",
-        "#@api.example",
-        "/..",
-    ];
-    let url = parts.concat() + draw.one(&paths);
+    let path = draw.word(" / /x?y ?@api.example /@api.example #@api.example /..");
+    let url = parts.concat() + path;
     Case {
         entries: draw.entries(&host, port, &nat64),
         opened: draw.opened(&host, resolved),

@@ -189,6 +189,9 @@ fn a_million_random_cases_are_judged_as_the_model_judges_them() {
     for (outcome, count) in &tally {
         eprintln!("{count:>8} {outcome}");
     }
+    if cases < 50_000 {
+        return; // too few to meet everything
+    }
     let count = |outcome: &str| tally.get(outcome).copied().unwrap_or_default();
     let met_at_least = |outcome: &str, least: u64| {
         assert!(
