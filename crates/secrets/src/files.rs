@@ -6,10 +6,10 @@
 //!
 //! - Only regular files are read, symbolic links followed, as Kubernetes mounts need it. A
 //!   named pipe, a device or a socket is refused by name, and opening one does not wait.
-//! - Each read has a thread of its own and [`TIMEOUT`]. A system call that hangs cannot be
-//!   interrupted, so its thread is left behind: at most [`MOST_IN_FOLDER`] of one folder and
-//!   [`MOST`] in all, so that the tenants of one hung folder cannot use up all threads.
-//!   Whoever waits asynchronously occupies none.
+//! - Each read has a thread of its own and 10 s. A system call that hangs cannot be
+//!   interrupted, so its thread is left behind: at most 4 of one folder and 256 in all, so
+//!   that the tenants of one hung folder cannot use up all threads. Whoever waits
+//!   asynchronously occupies none.
 //! - Nothing waits for these threads at the end of the process.
 //!
 //! Starting a thread takes some 20 µs. A secret is read once for a token, so that is nothing.
@@ -31,10 +31,10 @@ use zeroize::Zeroizing;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads under way at one time, those that hang included.
-const MOST: usize = 256;
+const MAX_READS: usize = 256;
 
 /// Reads under way at one time in one folder, those that hang included.
-const MOST_IN_FOLDER: usize = 4;
+const MAX_READS_IN_FOLDER: usize = 4;
 
 /// Between two looks for a free thread, where nothing can wake the one who waits.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -42,7 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Bytes of a thread's stack: a read needs few of them.
 const STACK_BYTES: usize = 256 << 10;
 
-static READERS: LazyLock<Readers> = LazyLock::new(|| Readers::new(MOST, MOST_IN_FOLDER, TIMEOUT));
+static READERS: LazyLock<Readers> =
+    LazyLock::new(|| Readers::new(MAX_READS, MAX_READS_IN_FOLDER, TIMEOUT));
 
 /// A regular file's first `most` bytes.
 ///

@@ -97,7 +97,8 @@ impl DefenderClient {
     /// is good all the same, and tried again with the next poll.
     async fn seal(&self, held: &mut TokenSlot, consent: &Consent, token: Secret) {
         let was_unsealed = held.unsealed();
-        match self.runtime.secrets.seal(&consent.token, &token).await {
+        let sealed = self.runtime.secrets.seal(&consent.token, &token).await;
+        match sealed.map_err(CredentialError::from) {
             Ok(()) => {
                 if was_unsealed.is_some() {
                     tracing::info!("the new refresh token is written down now");
