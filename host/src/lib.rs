@@ -9,19 +9,11 @@ pub mod config;
 pub mod control;
 pub mod delivery;
 pub mod exit;
-mod files;
 mod mount;
 pub mod names;
 pub mod polling;
-mod secret;
 pub mod sinks;
 pub mod sources;
-mod stamp;
 pub mod telemetry;
 pub mod topology;
 pub mod transforms;
-
-pub use secret::{
-    Consent, Credential, MAX_SECRET_BYTES, SealError, Secret, SecretError, SecretFileError,
-    SecretLocation, SecretRef, SecretSettings, Secrets,
-};

@@ -11,9 +11,10 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use watchbell::config::Document;
+use watchbell::sources::defender::Credential;
 use watchbell::sources::{DefenderClient, Runtime};
-use watchbell::{Credential, Secret};
 use watchbell_sandbox::Pool;
+use watchbell_secrets::Secret;
 use watchbell_settings::Format;
 use watchbell_simulator::{CLIENT_ID, Config, Running, Simulator, TENANT_ID};
 
@@ -36,7 +37,7 @@ impl Consented {
             panic!("a consent")
         };
         let token = Secret::new(one.running.refresh_token());
-        runtime.secrets.keep(consent, &token).await.unwrap();
+        runtime.secrets.seal(&consent.token, &token).await.unwrap();
         one
     }
 

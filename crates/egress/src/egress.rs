@@ -1,46 +1,25 @@
-//! The process's way out: one pool for each distinct set of policy, roots and proxies.
-//!
-//! A connection was judged by the policy that it was dialled under and trusted by the
-//! roots that it was dialled with. If another policy could pick it out of the pool, it
-//! would reach what it may not, so pools are divided by exactly that. Equal ones share:
-//! ten thousand tenants of one service are one pool. A connection in it carries one
-//! request at a time and goes back only when both messages have ended, so nothing of
-//! one tenant rides on another's.
+//! The process's way out: what all connections share, and the clients and dialers over it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::Semaphore;
 
-use crate::client::{Client, IDLE, Pool};
-use crate::client_certificate::{CertificateId, Identity};
-use crate::connect::{Connector, Ways};
+use crate::dial::{Dialer, Proxies, Resolver, Resources, RootsCache, Tls};
 use crate::error::Error;
+use crate::http::{Client, Pools};
 use crate::policy::Policy;
-use crate::proxy::Proxies;
-use crate::resolve::Resolver;
-use crate::tls::{RootsCache, RootsId, Tls};
 
-/// Everything that is shared by all clients. Make one for the process; clones share it.
+/// Everything that is shared by all clients and dialers. Make one for the process; clones
+/// share it.
 #[derive(Clone)]
 pub struct Egress {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    pools: Mutex<HashMap<PoolKey, Entry>>,
+    pools: Pools,
     roots: RootsCache,
-    ways: Arc<Ways>,
-}
-
-/// Who may be reached, and as whom.
-type PoolKey = (Policy, RootsId, Option<CertificateId>, Proxies);
-
-struct Entry {
-    pool: Arc<Pool>,
-    asked_for: Instant,
+    resources: Arc<Resources>,
 }
 
 impl Default for Egress {
@@ -67,30 +46,25 @@ impl Egress {
     }
 
     pub(crate) fn with(sockets: usize, resolver: Resolver) -> Self {
-        let most_sockets = sockets.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Shared {
-            pools: Mutex::default(),
+            pools: Pools::default(),
             roots: RootsCache::default(),
-            ways: Arc::new(Ways {
-                resolver,
-                sockets: Arc::new(Semaphore::new(most_sockets)),
-                most_sockets,
-            }),
+            resources: Arc::new(Resources::new(sockets, resolver)),
         };
         Self {
             shared: Arc::new(shared),
         }
     }
 
-    /// The client for that policy and those roots, without a proxy: as
+    /// The HTTP client for that policy and those roots, without a proxy: as
     /// [`Egress::client_through`].
     pub fn client(&self, policy: Policy, tls: &Tls) -> Result<Client, Error> {
         self.client_through(policy, tls, &Proxies::default())
     }
 
-    /// The client for that policy, those roots and those proxies. Reads the CA file and the
-    /// certificate, where they are named, which is the only error: [`Error::Roots`]; a file
-    /// that has changed since makes another client with another pool.
+    /// The HTTP client for that policy, those roots and those proxies. Reads the CA file and
+    /// the certificate, where they are named, which is the only error: [`Error::Roots`]; a
+    /// file that has changed since makes another client with another pool.
     ///
     /// The pool outlives the client for as long as an idle connection is kept, so a
     /// caller may keep the client or ask again; both find the connections.
@@ -100,38 +74,32 @@ impl Egress {
         tls: &Tls,
         proxies: &Proxies,
     ) -> Result<Client, Error> {
-        let (id, roots) = self.shared.roots.get(tls)?;
-        let identity = tls.certificate.as_ref().map(Identity::read).transpose()?;
-        let certificate = identity.as_ref().map(|identity| identity.id);
-        let key = (policy, id, certificate, proxies.clone());
-        let asked_for = Instant::now();
-        let mut pools = self
-            .shared
-            .pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = pools.get_mut(&key) {
-            entry.asked_for = asked_for;
-            return Ok(Client::new(Arc::clone(&entry.pool)));
-        }
-        pools.retain(|_, entry| {
-            Arc::strong_count(&entry.pool) > 1 || entry.asked_for.elapsed() < IDLE
-        });
-        let connector = Connector::new(
-            key.0.clone(),
-            (roots, identity),
-            proxies,
-            Arc::clone(&self.shared.ways),
-        );
-        let pool = Arc::new(Pool::new(connector));
-        pools.insert(
-            key,
-            Entry {
-                pool: Arc::clone(&pool),
-                asked_for,
-            },
-        );
-        Ok(Client::new(pool))
+        let trust = self.shared.roots.load(tls)?;
+        let resources = &self.shared.resources;
+        Ok(self.shared.pools.client(policy, trust, proxies, resources))
+    }
+
+    /// What makes connections for a protocol other than HTTP, by that policy, over those
+    /// roots and through those proxies. Its handshakes offer no application protocol. Reads
+    /// files as [`Egress::client_through`] does, which is the only error.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::io::AsyncWriteExt;
+    /// use watchbell_egress::{ConnectLimits, Egress, Policy, Proxies, Target, Tls};
+    ///
+    /// let policy = Policy::new(["syslog.example.com:6514".parse()?], []);
+    /// let dialer = Egress::new().dialer(policy, &Tls::default(), &Proxies::default())?;
+    /// let target = Target::tls("syslog.example.com", 6514)?;
+    /// let mut stream = dialer.connect(&target, &ConnectLimits::default()).await?;
+    /// stream.write_all(b"6 <14>1 -").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dialer(&self, policy: Policy, tls: &Tls, proxies: &Proxies) -> Result<Dialer, Error> {
+        let trust = self.shared.roots.load(tls)?;
+        let resources = Arc::clone(&self.shared.resources);
+        Ok(Dialer::new(policy, trust, proxies, resources, &[]))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Why a request got no whole answer.
+//! Why there is no connection, or a request got no whole answer.
 //!
-//! One type for the answer's head and its body, `Clone` because both the caller and the
-//! record of the exchange keep it. Each case is one that a caller acts on differently.
+//! One type for connecting, the answer's head and its body, because a caller of the HTTP
+//! client meets all three; `Clone` because both the caller and the record of the exchange
+//! keep it. Each case is one that a caller acts on differently.
 //! Messages name hosts and addresses, never paths, queries, headers or bodies.
 
 use std::error::Error as StdError;
@@ -10,11 +11,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::bounds::MAX_HEADER_BYTES;
-use crate::denied::Denied;
 use watchbell_settings::printable;
 
-/// A request, or the reading of its answer, failed.
+use crate::policy::Denied;
+
+/// Connecting, a request, or the reading of its answer failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -179,48 +180,6 @@ pub enum TlsFault {
     Closed,
     /// Anything else, e.g. not TLS at all.
     Protocol,
-}
-
-impl Error {
-    /// From hyper's client, before there is an answer. Our connector's own error is in
-    /// there as a source and comes back as it was.
-    pub(crate) fn from_client(error: &(dyn StdError + 'static)) -> Self {
-        if let Some(own) = find::<Self>(error) {
-            return own.clone();
-        }
-        match Self::from_hyper(error) {
-            Self::Incomplete { message } => Self::Closed { message },
-            other => other,
-        }
-    }
-
-    /// From hyper, in the middle of a body.
-    pub(crate) fn from_hyper(error: &(dyn StdError + 'static)) -> Self {
-        let message = words(error);
-        if let Some(hyper) = find::<hyper::Error>(error) {
-            if hyper.is_user() {
-                return Self::Request { message };
-            }
-            if hyper.is_parse_too_large() {
-                return Self::HeadersTooLarge {
-                    limit: MAX_HEADER_BYTES,
-                };
-            }
-            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() {
-                return Self::Incomplete { message };
-            }
-        }
-        match find::<io::Error>(error).map(io::Error::kind) {
-            Some(
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::NotConnected,
-            ) => Self::Incomplete { message },
-            _ => Self::Protocol { message },
-        }
-    }
 }
 
 /// The first error of that type in a chain.

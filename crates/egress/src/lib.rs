@@ -1,11 +1,16 @@
-//! Who may be reached and how: names, addresses, the one HTTP client.
+//! Who may be reached and how: the policy, the dialer, the one HTTP client.
 //!
-//! Everything that leaves this program over HTTP leaves through here, and this crate
-//! knows nothing of who asks: no WASM, no tenants, no schedules, no secrets. What it
-//! knows is a [`Policy`] (which hosts, which special addresses), [`Tls`] (whom to trust)
-//! and [`Bounds`] (how long, how much). From those it makes a [`Client`], and each guest
-//! call gets a [`Session`] of it, which answers with a plain `http_body` body or an
-//! [`Error`] and keeps an [`Exchange`] of what it saw of each request.
+//! Everything that leaves this program leaves through here, and this crate knows nothing
+//! of who asks: no WASM, no tenants, no schedules, no secrets. Three folders, each of
+//! which imports only those after it:
+//! - `http`: the client. [`Client`] → [`Session`] → [`Body`], within [`Bounds`], and an
+//!   [`Exchange`] of what was seen of each request
+//! - `dial`: from a destination to a judged [`Stream`]. [`Dialer`], [`Tls`] (whom to
+//!   trust), [`Proxies`] (through whom), [`ConnectionQuota`] (how many for one party)
+//! - `policy`: who may be reached. [`Policy`] of [`HostPattern`]s, over [`Host`]s and
+//!   [`address`]es; a refusal is a [`Denied`]
+//!
+//! [`Egress`] stands above them: one for the process, which makes clients and dialers.
 //!
 //! # Why hyper-util's client and not reqwest
 //! - The policy belongs where the connection is made. hyper-util lets us write that
@@ -18,49 +23,23 @@
 //! - The pool is ours to divide: one for each distinct set of policy, roots and proxies.
 //! - The answer's body is hyper's own, frame by frame, wrapped once; nothing follows a
 //!   redirect, decompresses, or keeps cookies unless somebody writes that here.
-//!
-//! # What is where
-//! - what is allowed: [`Policy`] of [`HostPattern`]s, over [`Host`]s and [`address`]es;
-//!   a refusal is a [`Denied`]
-//! - what it may cost: [`Bounds`], shortened by what is [`Asked`], and a party's [`ConnectionQuota`]
-//! - through whom: [`Proxies`]
-//! - the client: [`Egress`] → [`Client`] → [`Session`] → [`Body`]
 
-mod body;
-mod bounds;
-mod client;
-mod client_certificate;
-mod connect;
-mod connection_quota;
-mod denied;
+mod dial;
 mod egress;
 mod error;
-mod exchange;
-mod host;
-mod host_pattern;
-mod outgoing;
-mod overheard;
+mod http;
 mod policy;
-mod proxy;
-mod resolve;
-mod session;
-mod stream;
-mod tls;
 
-pub mod address;
-
-pub use body::Body;
-pub use bounds::{Asked, Bounds, MAX_HEADER_BYTES};
-pub use client::Client;
-pub use client_certificate::ClientCertificate;
-pub use connection_quota::{ConnectionQuota, REQUESTS_AT_ONCE};
-pub use denied::{Denied, RefusedAddress};
-pub use egress::Egress;
-pub use error::{Error, Phase, TlsFault};
-pub use exchange::{BODY_HEAD_BYTES, BodyHead, Exchange};
-pub use host::{Host, NotAHost};
-pub use host_pattern::{HostPattern, NotAHostPattern};
-pub use policy::{Policy, Scheme, Target};
-pub use proxy::{NotAProxy, Proxies};
-pub use session::Session;
-pub use tls::Tls;
+pub use self::dial::{
+    ClientCertificate, ConnectLimits, ConnectionQuota, Dialer, NotAProxy, Proxies,
+    REQUESTS_AT_ONCE, Stream, Tls,
+};
+pub use self::egress::Egress;
+pub use self::error::{Error, Phase, TlsFault};
+pub use self::http::{
+    Asked, BODY_HEAD_BYTES, Body, BodyHead, Bounds, Client, Exchange, MAX_HEADER_BYTES, Session,
+};
+pub use self::policy::{
+    Denied, Host, HostPattern, NotAHost, NotAHostPattern, Policy, RefusedAddress, Scheme, Target,
+    address,
+};

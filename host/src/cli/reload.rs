@@ -3,15 +3,15 @@
 use super::changes::Changes;
 use super::run::{check_runnable, prepare_on};
 use crate::config::{self, Config};
-use crate::files;
 use crate::sources::Runtime;
-use crate::stamp::Stamp;
 use crate::topology::Replan;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
+use watchbell_secrets::Stamp;
+use watchbell_secrets::files;
 
 /// Between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

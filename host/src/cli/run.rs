@@ -7,7 +7,6 @@ use super::signals::{Ends, reloads};
 use crate::config::{self, Config};
 use crate::control;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::mount::check_mounted;
 use crate::polling::FeedBehind;
 use crate::sources::Runtime;
@@ -23,6 +22,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use watchbell_ledger::Ledger;
 use watchbell_sandbox::Pool;
+use watchbell_secrets::files;
 
 /// Poll every source on its interval and deliver what is new, each detection once.
 ///

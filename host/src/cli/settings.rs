@@ -4,7 +4,6 @@ use super::data_dir::check_mount;
 use crate::config::{self, Document};
 use crate::exit::{Exit, Failure};
 use crate::names::Name;
-use crate::secret::Secrets;
 use crate::sources::{PollError, Runtime, SetupError, Source};
 use crate::telemetry::printable;
 use clap::Args;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use watchbell_egress::Proxies;
 use watchbell_sandbox::Pool;
 use watchbell_sandbox::contract::Error;
+use watchbell_secrets::Secrets;
 use watchbell_settings::{Ago, At, ConfigError, Node, Problem, Value};
 use zeroize::Zeroizing;
 

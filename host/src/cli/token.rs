@@ -3,15 +3,16 @@
 use super::print::print;
 use super::settings::SourceArgs;
 use crate::exit::{Exit, Failure};
+use crate::sources::defender::{Credential, CredentialError};
 use crate::sources::{Access, DefenderClient, Runtime};
 use crate::telemetry::printable;
-use crate::{Credential, MAX_SECRET_BYTES, Secret};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::Value;
 use std::io::{self, Read};
 use std::sync::Arc;
+use watchbell_secrets::{MAX_SECRET_BYTES, Secret};
 use zeroize::Zeroizing;
 
 /// Get a token and show what it is good for.
@@ -56,7 +57,7 @@ impl TokenVerb {
 
 /// Takes a refresh token over from stdin.
 async fn seal(runtime: &Runtime, credential: &Credential) -> Result<(), Failure> {
-    let Credential::RefreshToken(consent) = credential else {
+    let Some(sealed_file) = credential.sealed_file() else {
         let words = "refresh_token_file and refresh_token_key are missing in the source; add them";
         return Err(Failure::new(Exit::Config, words));
     };
@@ -72,9 +73,9 @@ async fn seal(runtime: &Runtime, credential: &Credential) -> Result<(), Failure>
         return Err(wrong("holds no refresh token; write it there on one line"));
     }
     let token = Secret::new(token.to_owned());
-    let kept = runtime.secrets.keep(consent, &token).await;
-    kept.map_err(|error| Failure::new(Exit::Config, error))?;
-    tracing::info!(file = %consent.file.display(), "sealed");
+    let sealed = runtime.secrets.seal(sealed_file, &token).await;
+    sealed.map_err(|error| Failure::new(Exit::Config, CredentialError::from(error)))?;
+    tracing::info!(file = %sealed_file.path.display(), "sealed");
     Ok(())
 }
 

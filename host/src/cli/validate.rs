@@ -9,14 +9,13 @@ use super::data_dir::data_dir;
 use super::run::{check_runnable, load, prepare_on};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::files;
-use crate::secret::Secrets;
 use clap::Args;
 use rustix::fs::{Access, access};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use watchbell_sandbox::Pool;
+use watchbell_secrets::{Secrets, files};
 
 /// Check a configuration: keys, values, files, components and their options.
 ///
@@ -75,13 +74,13 @@ async fn sources(config: &Config) -> Vec<String> {
         if let Err(error) = source.settings.check_destinations() {
             problems.push(format!("{}: {error}", whose()));
         }
-        if let Err(error) = secrets.look(source.settings.credential()).await {
+        if let Err(error) = source.settings.credential().validate(&secrets).await {
             problems.push(format!("{}: {error}", whose()));
         }
     }
     for (name, sink) in &config.sinks {
         for secret in sink.settings.secrets() {
-            if let Err(error) = secrets.look_at(&secret).await {
+            if let Err(error) = secrets.validate(&secret).await {
                 problems.push(format!("sinks.{name}: {error}"));
             }
         }

@@ -15,13 +15,13 @@ pub use options::Options;
 pub use proxy::ProxySettings;
 pub(crate) use proxy::from_env as proxies_from_env;
 
-use crate::secret::SecretLocation;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::{KeyPath, Node, Report};
 
 /// The settings of a component, whatever its kind.

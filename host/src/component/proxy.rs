@@ -5,7 +5,7 @@ use serde::Deserialize;
 use watchbell_egress::Proxies;
 use watchbell_settings::{At, ConfigError, KeyPath, Problem, Report};
 
-use crate::Secret;
+use watchbell_secrets::Secret;
 
 /// Through whom requests go out, as it is written. A URL may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -11,7 +11,7 @@ use watchbell_settings::{KeyPath, Report, Table, nearest};
 use super::labels;
 use super::sections::{Config, Kind};
 use crate::names::{Name, TenantKeys};
-use crate::secret::{SecretLocation, SecretSettings};
+use watchbell_secrets::{SecretLocation, SecretSettings};
 
 /// Ways from sources to a sink, and transforms on the longest of them.
 const MAX_WAYS: u64 = 1000;

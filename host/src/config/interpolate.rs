@@ -6,8 +6,8 @@
 
 use watchbell_settings::{Env, Interpolation, KeyPath, Node, Problem, Table};
 
-use crate::secret::{SecretRef, is_unresolved};
 use crate::{sinks, sources};
+use watchbell_secrets::{SecretRef, is_unresolved};
 
 /// The settings of a source that are secrets, whatever its type.
 fn secrets_of_sources() -> impl Iterator<Item = &'static str> {

@@ -23,9 +23,9 @@ use super::interpolate;
 use super::paths;
 use super::sections::Kind;
 use super::tenants::{Entry, KEY, Setting};
-use crate::secret::SecretRef;
 use crate::sources::{Source, SourceType, TYPES};
 use watchbell_sandbox::Limits;
+use watchbell_secrets::SecretRef;
 use watchbell_settings::{At, Env, KeyPath, Node, Problem, Table, Value, instead};
 
 /// What it may set as long as it asks for no more than the source.

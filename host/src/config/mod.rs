@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 
 use watchbell_settings::{ConfigError, Env, Node, Parser, Table, Value};
 
-use crate::files;
+use watchbell_secrets::files;
 
 pub use document::Document;
 pub use schema::{reference, schema};

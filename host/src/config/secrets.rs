@@ -7,8 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use watchbell_settings::{KeyPath, Node, Report, Seconds, Table, Value, decode, instead};
 
-use crate::Secret;
-use crate::secret::SecretSettings;
+use watchbell_secrets::{Secret, SecretSettings};
 
 /// The `type`s of backend there are.
 const TYPES: &[&str] = &["env", "file", "directory", "exec"];

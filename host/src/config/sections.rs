@@ -19,13 +19,13 @@ use super::sink::{self, Sink};
 use super::transform::{self, Transform};
 use crate::component::{ProxySettings, proxies_from_env};
 use crate::names::{Name, TenantKey, TenantKeys};
-use crate::secret::{self, SecretLocation, Secrets};
 use crate::sinks;
 use crate::sources::{self, Source, SourceType};
 use crate::transforms;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_egress::Proxies;
+use watchbell_secrets::{SecretLocation, SecretSettings, Secrets};
 use watchbell_settings::{
     ByteSize, ConfigError, Env, KeyPath, Listen, Node, Problem, Report, Table, Value, decode,
     instead,
@@ -54,7 +54,7 @@ pub struct Config {
     /// Through whom requests go out; none is as the environment says.
     pub proxy: Option<Proxies>,
     /// Where secrets are.
-    pub secrets: IndexMap<Name, secret::SecretSettings>,
+    pub secrets: IndexMap<Name, SecretSettings>,
     /// The files and folders of `tenants`.
     pub tenant_files: Vec<PathBuf>,
     /// Where alerts come from: for each source its tenants, one or more.
@@ -399,7 +399,7 @@ fn read_secrets(
     node: &Node,
     path: &KeyPath,
     report: &mut Report<'_>,
-) -> IndexMap<Name, secret::SecretSettings> {
+) -> IndexMap<Name, SecretSettings> {
     let Some(table) = part_table(node, path, report) else {
         return IndexMap::default();
     };

@@ -18,10 +18,10 @@ use watchbell_settings::{
 use super::PARSER;
 use super::interpolate;
 use super::may_override::MayOverride;
-use crate::files;
 use crate::names::Name;
 use crate::sources::SourceType;
 use crate::sources::defender::TenantId;
+use watchbell_secrets::files;
 
 /// The setting that names the file or folder.
 pub(super) const KEY: &str = "tenants";

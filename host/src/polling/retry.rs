@@ -6,12 +6,13 @@
 //!
 //! The arithmetic is written here since the crate `retry-policies` reads the wall clock.
 
-use crate::secret::SecretError;
 use crate::sources::PollError;
+use crate::sources::defender::CredentialError;
 use std::time::Duration;
 use watchbell_egress as egress;
 use watchbell_sandbox::contract::{Error, Malformed, Refusal};
 use watchbell_sandbox::{CallError, Limit};
+use watchbell_secrets::SecretError;
 
 /// The bound of the first wait.
 const FIRST: Duration = Duration::from_secs(1);
@@ -78,9 +79,9 @@ impl RetryClass {
                 _ => Self::Mend,
             },
             // A backend that is being written to, mounted or restarted is back in a moment.
-            PollError::Secret(SecretError::Backend { .. } | SecretError::File(_)) => {
-                Self::Later(None)
-            }
+            PollError::Credential(CredentialError::Secret(
+                SecretError::Backend { .. } | SecretError::File(_),
+            )) => Self::Later(None),
             _ => Self::Mend,
         }
     }

@@ -4,10 +4,10 @@
 
 use super::{Format, SinkFactory, console, file, http};
 use crate::component::{BuildError, ComponentConfig, component_types};
-use crate::secret::Secrets;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell_egress::{Egress, Proxies};
+use watchbell_secrets::Secrets;
 
 component_types!(SinkConfig: console::Settings, file::Settings, http::Settings);
 

@@ -5,7 +5,7 @@
 use super::defender::{self, Defender};
 use super::{Polling, Runtime, SetupError, SourceClient};
 use crate::component::{ComponentConfig, ReadSettings, SettingPaths};
-use crate::secret::Credential;
+use crate::sources::defender::Credential;
 use schemars::{Schema, SchemaGenerator};
 use std::any::Any;
 use std::path::PathBuf;
@@ -86,10 +86,8 @@ impl Source {
     /// The file of a refresh token, which each use replaces.
     #[must_use]
     pub fn sealed_file(&self) -> Option<PathBuf> {
-        match self.settings.credential() {
-            Credential::RefreshToken(consent) => Some(consent.file.clone()),
-            Credential::ClientSecret(_) => None,
-        }
+        let sealed = self.settings.credential().sealed_file();
+        sealed.map(|sealed| sealed.path.clone())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why a poll gave nothing, in words for an operator and as an exit code.
 
+use super::defender::CredentialError;
 use super::defender::explain;
 use crate::exit::Exit;
-use crate::secret::SecretError;
 use watchbell_egress::{self as egress, TlsFault};
 use watchbell_sandbox::CallError;
 use watchbell_sandbox::contract::{Error, Malformed, Stage};
@@ -24,7 +24,7 @@ pub enum PollError {
     Component(#[from] CallError),
     /// There is no secret to be had.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Credential(#[from] CredentialError),
     /// The client cannot be made: a CA file that cannot be read.
     #[error(transparent)]
     Egress(#[from] egress::Error),
@@ -52,7 +52,7 @@ impl PollError {
                 | Error::Other(_) => Exit::Service,
             },
             Self::Component(_) => Exit::Internal,
-            Self::Secret(_) | Self::Egress(_) => Exit::Config,
+            Self::Credential(_) | Self::Egress(_) => Exit::Config,
         }
     }
 
@@ -67,7 +67,7 @@ impl PollError {
         let (error, cause) = match self {
             Self::Service { error, cause } => (&**error, cause),
             Self::Component(_) => return "component".to_owned(),
-            Self::Secret(_) | Self::Egress(_) => return "settings".to_owned(),
+            Self::Credential(_) | Self::Egress(_) => return "settings".to_owned(),
         };
         let (what, stage) = match error {
             Error::Unauthorized(refusal) => ("unauthorized", refusal.stage),

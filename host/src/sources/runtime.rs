@@ -4,9 +4,7 @@ use super::Polling;
 use super::defender::{ClientId, Defender, TenantId, Tokens};
 use crate::exit::{Exit, Failure};
 use crate::names::TenantKey;
-use crate::secret::Secrets;
 use crate::sinks::{Format, SinkContext};
-use crate::stamp::Stamp;
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -15,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use watchbell_egress::{Egress, Proxies};
 use watchbell_ledger::private_folder;
 use watchbell_sandbox::{Cache, Compiler, Engine, LoadError, Pool, Source, read_component};
+use watchbell_secrets::{Secrets, Stamp};
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]

@@ -4,11 +4,11 @@ use crate::config::{Config, Sink, Transform};
 use crate::delivery::{Codec, PipelineError, Route, SinkSpec, Step};
 use crate::names::{Name, TenantKey};
 use crate::sources::Runtime;
-use crate::stamp::Stamp;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use watchbell_sandbox::Limits;
+use watchbell_secrets::Stamp;
 
 /// Everything between the ledger and the sinks.
 pub struct Pipeline {

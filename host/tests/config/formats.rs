@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watchbell::Credential;
-use watchbell::SecretLocation;
 use watchbell::config::{Config, Document, load};
-use watchbell::sources::defender::Api;
+use watchbell::sources::defender::{Api, Credential};
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::Format;
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use watchbell::Credential;
-use watchbell::SecretLocation;
 use watchbell::config::{Config, Document, load, process_env};
+use watchbell::sources::defender::Credential;
+use watchbell_secrets::SecretLocation;
 
 const ID: &str = "11111111-2222-3333-4444-55555555555a";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use watchbell::Credential;
-use watchbell::SecretLocation;
 use watchbell::config::Document;
 use watchbell::names::Name;
 use watchbell::sources::Source;
+use watchbell::sources::defender::Credential;
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::{At, Format, Node, Value};
 
 const ID: &str = "11111111-2222-3333-4444-555555555555";

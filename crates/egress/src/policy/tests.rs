@@ -1,9 +1,11 @@
 //! What passes and what does not, by URL and by address.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use http::Uri;
 use proptest::prelude::*;
 
+use super::address::Class;
 use super::*;
 
 fn policy(hosts: &[&str], opened: &[&str]) -> Policy {

@@ -1,5 +1,5 @@
-//! The client against real servers on loopback: what arrives, what is refused, what is
-//! cut off, and which connections are shared.
+//! The client and the dialer against real servers on loopback: what arrives, what is
+//! refused, what is cut off, and which connections are shared.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,5 +13,6 @@ mod limits;
 mod pools;
 mod proxies;
 mod refusals;
+mod streams;
 mod support;
 mod tls;

@@ -132,12 +132,12 @@ async fn a_client_outlives_the_egress_it_came_from() {
 #[tokio::test]
 async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
     let (server, _) = unfinished().await;
-    let share = ConnectionQuota::new(2);
-    let session = |share: &ConnectionQuota| {
-        let client = server.client().sharing(share);
+    let quota = ConnectionQuota::new(2);
+    let session = |quota: &ConnectionQuota| {
+        let client = server.client().with_quota(quota);
         client.session(Bounds::default())
     };
-    let (one, other) = (session(&share), session(&share));
+    let (one, other) = (session(&quota), session(&quota));
     let first = send(&one, &server.url("/")).await.unwrap();
     let _second = send(&other, &server.url("/")).await.unwrap();
     let error = send(&one, &server.url("/")).await.unwrap_err();
@@ -154,10 +154,10 @@ async fn a_party_has_so_many_requests_at_one_time_and_the_next_is_told() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_answered_but_not_sent_to_its_end_keeps_its_place() {
+async fn a_request_that_is_answered_but_not_sent_to_its_end_keeps_its_permit() {
     let server = Server::answering(ok("x")).await;
-    let share = ConnectionQuota::new(8);
-    let client = server.client().sharing(&share);
+    let quota = ConnectionQuota::new(8);
+    let client = server.client().with_quota(&quota);
     let session = client.session(Bounds::default());
     let mut bodies = Vec::new();
     let mut refused = 0;

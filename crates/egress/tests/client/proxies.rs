@@ -10,7 +10,10 @@ use crate::support::{Server, get, ok, read_head, send};
 
 /// A proxy that answers CONNECT with `answer` and then hands on to `behind`, and answers
 /// all else itself; and the heads that it was sent.
-async fn proxy(answer: &'static str, behind: &Server) -> (Server, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn proxy(
+    answer: &'static str,
+    behind: &Server,
+) -> (Server, Arc<Mutex<Vec<String>>>) {
     let heads: Arc<Mutex<Vec<String>>> = Arc::default();
     let (noted, address) = (Arc::clone(&heads), behind.address);
     let server = Server::start(move |mut stream| {
@@ -43,14 +46,14 @@ fn session(hosts: &[&str], opened: &[&str], proxies: &Proxies) -> Session {
         .session(Bounds::default())
 }
 
-fn by(proxy: &Server) -> Proxies {
+pub(crate) fn by(proxy: &Server) -> Proxies {
     let url = format!("http://ann:secret@{}", proxy.address);
     Proxies::new(Some(&url), Some(&url), Some(""))
         .unwrap()
         .with_loopback()
 }
 
-const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+pub(crate) const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 #[tokio::test]
 async fn a_tunnel_is_asked_for_by_name_which_is_not_resolved_here() {

@@ -23,13 +23,13 @@ use watchbell_egress::{
 use crate::support::{SHORT, Server, forever, get, ok, read_head, send};
 
 /// An authority of our own, and its certificate as a file.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: NamedTempFile,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -38,14 +38,14 @@ impl Authority {
         Self { issuer, file }
     }
 
-    fn tls(&self) -> Tls {
+    pub(crate) fn tls(&self) -> Tls {
         Tls {
             ca_file: Some(self.file.path().to_owned()),
             ..Tls::default()
         }
     }
 
-    fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
         self.acceptor_that(name, alpn, Arc::new(NoClientAuth))
     }
 

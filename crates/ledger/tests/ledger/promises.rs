@@ -469,10 +469,24 @@ fn a_cursor_that_is_moved_back_again_over_what_is_in_quarantine_repeats_nothing(
     // Keys from 190 on.
     assert_eq!(read_range(ledger, s, (100, 200), 190), 100);
     ledger.set_cursor(s, 100, false).unwrap();
-    assert_eq!(read_range(ledger, s, (100, 150), 90), 0);
-    assert_eq!(quarantined_in(ledger, s, 100, 149), 1);
+    assert_eq!(read_range(ledger, s, (100, 200), 90), 0);
+    assert_eq!(quarantined_in(ledger, s, 100, 199), 1);
+    assert_eq!(read_range(ledger, s, (199, 200), 195), 0);
     ledger.set_cursor(s, 100, false).unwrap();
-    assert_eq!(read_range(ledger, s, (100, 150), 90), 0);
+    assert_eq!(read_range(ledger, s, (100, 200), 90), 0);
+}
+
+/// Once, it was put into quarantine without the keys of what was read there before, which came
+/// again when the cursor was moved back once more.
+#[test]
+fn what_cannot_be_read_where_all_was_read_before_is_not_put_into_quarantine() {
+    let opened = open();
+    let ledger = &opened.ledger;
+    let s = feed(ledger, "s").id;
+    assert_eq!(read_range(ledger, s, (100, 200), 190), 100);
+    ledger.set_cursor(s, 100, false).unwrap();
+    assert_eq!(quarantined_in(ledger, s, 120, 130), 0);
+    assert_eq!(quarantined_in(ledger, s, 120, 195), 1);
 }
 
 /// What could not be read is not among what was read, wherever the cursor is moved.

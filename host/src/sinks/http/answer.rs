@@ -1,6 +1,5 @@
 //! What an answer means for the batch that was sent.
 
-use crate::secret::Redactor;
 use crate::sinks::{Acknowledged, DeliveryError};
 use crate::telemetry::printable;
 use http::header::{DATE, LOCATION, RETRY_AFTER};
@@ -8,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Collected};
 use std::time::{Duration, SystemTime};
 use watchbell_egress::Body;
+use watchbell_secrets::Redactor;
 
 /// Characters of an answer that are shown.
 const SHOWN: usize = 300;

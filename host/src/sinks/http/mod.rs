@@ -14,7 +14,6 @@ use super::{
     SinkFactory, is_json,
 };
 use crate::component::{BuildError, ComponentConfig, ComponentSettings, SettingPaths};
-use crate::secret::{Redactor, Secret, SecretError, SecretLocation, Secrets};
 use answer::Answer;
 use async_trait::async_trait;
 use base64::Engine;
@@ -31,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use watchbell_egress::{Asked, Bounds, Client, HostPattern, Policy};
+use watchbell_secrets::{Redactor, Secret, SecretError, SecretLocation, Secrets};
 use watchbell_settings::{KeyPath, Report};
 
 /// Events of one request. An answer to more of them would say less about each.

@@ -1,6 +1,5 @@
 //! What a person writes for a `http` sink.
 
-use crate::secret::SecretLocation;
 use http::{HeaderName, HeaderValue, Uri};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -11,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use watchbell_egress::{ClientCertificate, Target, Tls};
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::{
     AddressRange, ByteSize, InvalidValue, KeyPath, Report, Seconds, deserialize_from_text,
     json_schemas,

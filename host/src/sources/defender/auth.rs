@@ -1,13 +1,14 @@
 //! Tokens, and the secrets that they are got with.
 
 use super::client::DefenderClient;
+use super::credential::{Consent, Credential, CredentialError};
 use super::redact;
 use super::token::{Access, Key, TokenSlot};
-use crate::secret::{Consent, Credential, Secret, SecretError};
 use crate::sources::{PollError, ServiceDate};
 use std::sync::{MutexGuard, PoisonError};
 use tracing::Instrument;
 use watchbell_sandbox::contract::{ClientSecret, Config, Credentials, Error, Query, RefreshToken};
+use watchbell_secrets::{Secret, SecretError};
 use zeroize::Zeroize;
 
 /// Bytes of the login service's answer: a token has a few thousand.
@@ -19,7 +20,7 @@ impl DefenderClient {
         let Some(refused) = *self.refused() else {
             return false;
         };
-        let secret = self.runtime.secrets.of(&self.settings.credential, anew);
+        let secret = self.settings.credential.fetch(&self.runtime.secrets, anew);
         secret.await.is_ok_and(|secret| secret.digest() != refused)
     }
 
@@ -57,7 +58,7 @@ impl DefenderClient {
         let client = self.clone();
         let renewing = async move { client.renew(&mut held).await };
         let renewed = tokio::spawn(renewing.in_current_span()).await;
-        renewed.unwrap_or(Err(PollError::Secret(SecretError::Interrupted)))
+        renewed.unwrap_or(Err(CredentialError::from(SecretError::Interrupted).into()))
     }
 
     /// Gets a token with the secret of now.
@@ -65,13 +66,13 @@ impl DefenderClient {
         let (secrets, credential) = (&self.runtime.secrets, &self.settings.credential);
         let secret = match held.unsealed() {
             Some(token) => token,
-            None => secrets.of(credential, false).await?,
+            None => credential.fetch(secrets, false).await?,
         };
         let mut got = self.get_token(&secret).await;
         if got.as_ref().is_err_and(PollError::refuses_secret) {
             *self.refused() = Some(secret.digest());
             // It may have been rotated since it was fetched.
-            if let Ok(newer) = secrets.of(credential, true).await
+            if let Ok(newer) = credential.fetch(secrets, true).await
                 && newer != secret
             {
                 tracing::info!(
@@ -96,7 +97,8 @@ impl DefenderClient {
     /// is good all the same, and tried again with the next poll.
     async fn seal(&self, held: &mut TokenSlot, consent: &Consent, token: Secret) {
         let was_unsealed = held.unsealed();
-        match self.runtime.secrets.keep(consent, &token).await {
+        let sealed = self.runtime.secrets.seal(&consent.token, &token).await;
+        match sealed.map_err(CredentialError::from) {
             Ok(()) => {
                 if was_unsealed.is_some() {
                     tracing::info!("the new refresh token is written down now");
@@ -155,10 +157,11 @@ impl DefenderClient {
             Credential::RefreshToken(consent) => consent.client_secret.as_ref(),
             _ => None,
         };
-        match place {
-            Some(place) => Ok(Some(self.runtime.secrets.get(place, false).await?)),
-            None => Ok(None),
-        }
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let secret = self.runtime.secrets.get(place, false).await;
+        Ok(Some(secret.map_err(CredentialError::from)?))
     }
 
     /// What is shown to the login service.

@@ -2,11 +2,10 @@
 
 use super::cloud;
 use super::config::Defender;
-use super::connect::{client, redactor, setting, share};
+use super::connect::{client, connection_quota, redactor, setting};
 use super::redact;
 use super::token::Access;
 use crate::delivery::has_member;
-use crate::secret::Redactor;
 use crate::sources::runtime::{Loaded, RateLimiter};
 use crate::sources::{
     PollError, PollOutcome, Runtime, ServiceDate, SetupError, Source, SourceClient, SourceConfig,
@@ -24,6 +23,7 @@ use std::time::Duration;
 use watchbell_egress::{self as egress, Bounds, Client, Session};
 use watchbell_sandbox::contract::{Api, Config, Credentials, Error, Limits as Caps, Query};
 use watchbell_sandbox::{Alert, Authorization, CallError, Limits};
+use watchbell_secrets::Redactor;
 
 /// Pages of one call. The SIEM API has one; Graph's cap comes with Graph.
 const MAX_PAGES: u32 = 1000;
@@ -65,10 +65,10 @@ impl DefenderClient {
         })?;
         runtime
             .secrets
-            .check(&settings.credential)
+            .check_backends(settings.credential.locations())
             .map_err(|e| setting("client_secret", e))?;
         let component = runtime.source(settings.settings.component.as_deref())?;
-        let share = share(&source.polling);
+        let quota = connection_quota(&source.polling);
         let detections = format!("{}/api/alerts", settings.endpoint)
             .parse()
             .map_err(|e: http::uri::InvalidUri| setting("endpoint", e))?;
@@ -76,9 +76,9 @@ impl DefenderClient {
             runtime: runtime.clone(),
             component,
             authority: client(runtime, &settings, "authority", settings.authority.as_str())?
-                .sharing(&share),
+                .with_quota(&quota),
             endpoint: client(runtime, &settings, "endpoint", settings.endpoint.as_str())?
-                .sharing(&share),
+                .with_quota(&quota),
             detections,
             bounds: bounds(&source, &settings),
             rate_limiter: runtime.rate_limiter(&source.polling, &settings),
@@ -361,9 +361,10 @@ impl SourceClient for DefenderClient {
         let secrets = &self.runtime.secrets;
         *self.source == *other.source
             && self.component.is_as(&other.component)
-            && secrets.are_as(&other.runtime.secrets, &self.settings.credential)
-            && self.authority.is_as(&other.authority)
-            && self.endpoint.is_as(&other.endpoint)
+            && secrets
+                .has_same_backends(&other.runtime.secrets, self.settings.credential.locations())
+            && self.authority.has_same_pool(&other.authority)
+            && self.endpoint.has_same_pool(&other.endpoint)
             && self.runtime.tenant_key == other.runtime.tenant_key
     }
 }

@@ -3,17 +3,18 @@
 use super::client::DefenderClient;
 use super::cloud::Api;
 use super::connect;
+use super::credential::{Consent, Credential};
 use super::ids::{ClientId, TenantId};
 use super::settings::Settings;
 use super::{base_url, tenants};
 use crate::component::ComponentConfig;
-use crate::secret::{Consent, Credential, SecretLocation};
 use crate::sources::{Runtime, SetupError, Source, SourceClient, SourceConfig, SourceType};
 use schemars::SchemaGenerator;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use watchbell_egress::{Bounds, Proxies};
+use watchbell_secrets::{SealedFile, SecretLocation};
 use watchbell_settings::{BaseUrl, KeyPath, Node, Report, decode};
 
 /// The line of the registry.
@@ -284,10 +285,12 @@ fn credential(
                 _ => None,
             };
             Some(Credential::RefreshToken(Box::new(Consent {
-                file,
-                key,
+                token: SealedFile {
+                    path: file,
+                    key,
+                    owner,
+                },
                 client_secret,
-                owner,
             })))
         }
         (Known::Nothing, Known::Nothing) => {

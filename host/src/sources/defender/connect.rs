@@ -1,13 +1,13 @@
 //! From settings to policies and connections.
 
 use super::config::Defender;
-use crate::secret::{Redactor, Secret};
 use crate::sources::{Polling, Runtime, SetupError};
 use http::Uri;
 use std::num::NonZeroU32;
 use watchbell_egress::{
     self as egress, Client, ConnectionQuota, HostPattern, Policy, REQUESTS_AT_ONCE, Target, Tls,
 };
+use watchbell_secrets::{Redactor, Secret};
 
 pub(super) fn setting(field: &'static str, error: impl ToString) -> SetupError {
     SetupError::Setting {
@@ -82,7 +82,7 @@ pub(super) fn redactor(runtime: &Runtime, source: &Defender) -> Redactor {
 }
 
 /// What the tenant may have open at one time.
-pub(super) fn share(polling: &Polling) -> ConnectionQuota {
+pub(super) fn connection_quota(polling: &Polling) -> ConnectionQuota {
     let limit = polling.limits.max_connections.map(NonZeroU32::get);
     ConnectionQuota::new(limit.map_or(REQUESTS_AT_ONCE, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)

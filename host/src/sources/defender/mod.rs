@@ -8,6 +8,7 @@
 //! - `settings`: what a person writes; `config`: what that comes to.
 //! - `cloud`: which hosts a region's name stands for.
 //! - `tenants`: what the entry of a tenant may say over its source.
+//! - `credential`: what proves who is asking.
 //! - `connect`: from settings to policies and connections.
 //! - `auth`: tokens, and the secrets that they are got with.
 //! - `client`: one poll.
@@ -19,6 +20,7 @@ mod client;
 mod cloud;
 mod config;
 mod connect;
+mod credential;
 mod explain;
 mod ids;
 mod redact;
@@ -30,6 +32,7 @@ pub use client::DefenderClient;
 pub use cloud::{Api, Region};
 pub use config::Defender;
 pub(super) use config::TYPE;
+pub use credential::{Consent, Credential, CredentialError};
 pub(super) use explain::explain;
 pub use ids::{ClientId, TenantId};
 pub use settings::{EgressSettings, Nat64Prefix, Settings, Timeouts, TlsSettings};

@@ -3,9 +3,9 @@
 //! Its errors go to the log, the ledger and whoever asks how things are, and a service may
 //! repeat what it was sent.
 
-use crate::secret::Redactor;
 use watchbell_sandbox::CallError;
 use watchbell_sandbox::contract::Error;
+use watchbell_secrets::Redactor;
 
 /// The same error without what is secret.
 pub(super) fn error(mut error: Error, redactor: &Redactor) -> Error {

@@ -3,12 +3,12 @@
 use super::cloud::{Api, Region};
 use super::ids::{ClientId, TenantId};
 use crate::component::{Options, ProxySettings};
-use crate::secret::SecretLocation;
 use ipnet::{IpNet, Ipv6Net};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use watchbell_secrets::SecretLocation;
 use watchbell_settings::{
     AddressRange, BaseUrl, InvalidValue, KeyPath, Report, Seconds, deserialize_from_text,
     json_schemas,

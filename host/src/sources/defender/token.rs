@@ -4,13 +4,14 @@
 //! credential: asking once each would be throttled. Sources that need the same token
 //! at one time wait for one request.
 
-use crate::secret::{Credential, Secret};
+use super::credential::Credential;
 use crate::sources::ServiceDate;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use watchbell_sandbox::contract::Token;
+use watchbell_secrets::Secret;
 
 /// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -102,7 +103,7 @@ impl Key {
             authority: authority.to_owned(),
             tenant: tenant.to_owned(),
             client: client.to_owned(),
-            credential: credential.mark(),
+            credential: credential.fingerprint(),
         }
     }
 }
