@@ -9,8 +9,8 @@ pub use reload::{Changed, Difference, Replan};
 use crate::config::{Config, Name};
 use crate::delivery::{Pipeline, SinkSpec, SinkTask};
 use crate::polling::{
-    AsyncLedger, Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle,
-    MemoryBudget, PollingReport, Scheduler, Shared, SystemClock,
+    Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle, MemoryBudget,
+    PollingReport, Scheduler, Shared, SystemClock,
 };
 use crate::sources::SourceClient;
 use reload::{Planned, Reload};
@@ -92,9 +92,8 @@ impl Service {
         forget: Vec<String>,
     ) -> Result<(Self, Vec<Forgotten>), ledger::Error> {
         let specs = plan.pipeline.specs;
-        let (ledger, clock) = (AsyncLedger::new(ledger), Arc::new(SystemClock));
-        let clock: Arc<dyn Clock> = clock;
-        let forgotten = register_sinks(&ledger, &specs, forget).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let forgotten = register_sinks(&*ledger, &specs, &forget).await?;
         let limits = specs.iter().map(buffer_limit).collect();
         let backpressure = Backpressure::new(
             ledger.clone(),
@@ -113,7 +112,7 @@ impl Service {
         let stop = watch::Sender::new(false);
         let registry = FeedRegistry::default();
         let mut feeds = Vec::new();
-        let ids = register_feeds(&ledger, &plan.sources).await?;
+        let ids = register_feeds(&*ledger, &plan.sources).await?;
         for (id, (name, client)) in ids.into_iter().zip(plan.sources) {
             let handle = Handle {
                 name,
@@ -247,8 +246,7 @@ impl Service {
             tracing::error!(%sink, "{words}");
             ended.lost.push((sink, words));
         }
-        let remains = shared.ledger.call(move |ledger| remains(ledger, names));
-        match remains.await {
+        match remains(&*shared.ledger, names).await {
             Ok((waiting, quarantined)) => {
                 ended.waiting = waiting;
                 ended.quarantined = quarantined;
@@ -262,16 +260,19 @@ impl Service {
 type Counts = Vec<(String, u64)>;
 
 /// What waits for each sink, and what of each source is in quarantine.
-fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), ledger::Error> {
+async fn remains(
+    ledger: &dyn Ledger,
+    sinks: Vec<String>,
+) -> Result<(Counts, Counts), ledger::Error> {
     let mut waiting = Vec::new();
     for name in sinks {
-        let records = ledger.backlog(&name, None)?.records;
+        let records = ledger.backlog(&name, None).await?.records;
         if records > 0 {
             waiting.push((name, records));
         }
     }
     let mut quarantined: BTreeMap<String, u64> = BTreeMap::new();
-    for feed in ledger.feeds()? {
+    for feed in ledger.list_feeds().await? {
         if feed.totals.quarantined > 0 {
             *quarantined.entry(feed.name.source).or_default() += feed.totals.quarantined;
         }
@@ -280,18 +281,16 @@ fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), 
 }
 
 async fn register_sinks(
-    ledger: &AsyncLedger,
+    ledger: &dyn Ledger,
     specs: &[SinkSpec],
-    forget: Vec<String>,
+    forget: &[String],
 ) -> Result<Vec<Forgotten>, ledger::Error> {
     let readers: Vec<_> = specs.iter().map(SinkTask::reader).collect();
-    ledger
-        .call(move |ledger| ledger.register(&readers, &forget))
-        .await
+    ledger.register_readers(&readers, forget).await
 }
 
 async fn register_feeds(
-    ledger: &AsyncLedger,
+    ledger: &dyn Ledger,
     sources: &[(Name, Arc<dyn SourceClient>)],
 ) -> Result<Vec<FeedId>, ledger::Error> {
     let feeds: Vec<(FeedName, String)> = sources
@@ -301,9 +300,7 @@ async fn register_feeds(
             (Handle::feed_name(name, settings), settings.tenant.clone())
         })
         .collect();
-    ledger
-        .call(move |ledger| ledger.register_feeds(&feeds))
-        .await
+    ledger.register_feeds(&feeds).await
 }
 
 fn buffer_limit(spec: &SinkSpec) -> BufferLimit {

@@ -70,7 +70,7 @@ impl Reload<'_> {
     /// Changes the sinks; the feeds' change is the caller's to hand on.
     pub(super) async fn apply(self, plan: Plan) -> Result<(Changed, FeedChanges), ledger::Error> {
         let mut changed = Changed::default();
-        let ledger = &self.shared.ledger;
+        let ledger = &*self.shared.ledger;
         // First, since a feed that is registered and not polled does no harm.
         let ids = register_feeds(ledger, &plan.sources).await?;
         let specs = plan.pipeline.specs;
@@ -81,7 +81,7 @@ impl Reload<'_> {
             .map(|spec| spec.name().to_owned())
             .collect();
         let rested = self.sinks.rest(&stays).await;
-        if let Err(error) = register_sinks(ledger, &specs, Vec::new()).await {
+        if let Err(error) = register_sinks(ledger, &specs, &[]).await {
             for spec in rested {
                 self.sinks.start_again(spec);
             }
@@ -89,7 +89,8 @@ impl Reload<'_> {
         }
         self.shared
             .backpressure
-            .set_limits(specs.iter().map(buffer_limit).collect());
+            .set_limits(specs.iter().map(buffer_limit).collect())
+            .await;
         let mut went: Vec<String> = rested.iter().map(|old| old.name().to_owned()).collect();
         for spec in specs {
             if stays.contains(spec.name()) {

@@ -251,7 +251,7 @@ impl Feed {
             return Ok(None);
         };
         self.read_limit = None;
-        let gaps = gaps(&self.shared.ledger, self.id).await?;
+        let gaps = gaps(&*self.shared.ledger, self.id).await?;
         Ok(Some(WindowPlan::new(from, to, gaps, self.window_size)))
     }
 
@@ -385,14 +385,13 @@ impl Feed {
     }
 
     async fn feed_progress(&self) -> Result<FeedProgress, StopReason> {
-        let (ledger, id) = (&self.shared.ledger, self.id);
-        Ok(ledger.call(move |ledger| ledger.feed_progress(id)).await?)
+        Ok(self.shared.ledger.feed_progress(self.id).await?)
     }
 
     async fn check_backpressure(&self) -> Result<(), StopReason> {
         let tenant = &self.client.settings().tenant;
         let checked = self.shared.backpressure.check(self.name.as_str(), tenant);
-        checked.await.map_err(StopReason::Backpressure)
+        Ok(checked.await?)
     }
 
     fn observe_answers(&mut self) {

@@ -4,19 +4,22 @@ use super::day::{AFTER, DAY, Day};
 use super::service::SimulatedClient;
 use super::world::{SimulatedClock, World, midnight};
 use crate::delivery::record;
-use crate::polling::async_ledger::{AsyncLedger, Pause};
 use crate::polling::clock::Clock;
 use crate::polling::reader::nanos;
 use crate::polling::{Backpressure, Feed, Handle, MemoryBudget, Scheduler, Shared};
 use chrono::TimeDelta;
 use fastrand::Rng;
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
-use watchbell_ledger::{EntryId, FeedId, Ledger, Reader, Sqlite};
+use watchbell_ledger::{
+    Cursors, EntryId, FeedId, Ledger, Outbox, Pause, Quarantine, Reader, Sqlite,
+};
 
 /// What keeps a ledger's files: memory where there is such a folder, since nothing here is
 /// about power cuts.
@@ -24,6 +27,11 @@ const MEMORY: &str = "/dev/shm";
 
 /// Steps of a day that never ends.
 const TOO_MANY: u64 = 3_000_000;
+
+/// A call between two lives: nobody takes a turn meanwhile.
+fn done<T>(call: impl Future<Output = T>) -> T {
+    call.now_or_never().unwrap()
+}
 
 /// A program that runs for a day.
 pub(super) struct Program {
@@ -103,9 +111,8 @@ impl Program {
         let ledger = self.open();
         let name = "s".parse().unwrap();
         let feed_name = Handle::feed_name(&name, &self.day.settings);
-        let id = ledger
-            .register_feeds(&[(feed_name, "t".to_owned())])
-            .unwrap()[0];
+        let registered = done(ledger.register_feeds(&[(feed_name, "t".to_owned())]));
+        let id = registered.unwrap()[0];
         let world = Arc::clone(&self.world);
         world.begin_life(steps);
         let clock: Arc<dyn Clock> = Arc::new(SimulatedClock(Arc::clone(&world)));
@@ -114,7 +121,7 @@ impl Program {
             let world = Arc::clone(&pausing);
             Box::pin(async move { world.step().await })
         });
-        let ledger = AsyncLedger::simulated(ledger, pause);
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.simulated(pause));
         let memory = MemoryBudget::new(*self.rng.choice([16 << 20, 256 << 20].iter()).unwrap());
         let folder = self.folder.path().to_owned();
         let client = SimulatedClient::new(&world, &self.day, self.rng.fork());
@@ -174,11 +181,12 @@ impl Program {
         let folder = self.folder.path().join("data");
         let open = || {
             let ledger = Sqlite::open(&folder).unwrap();
+            let ledger = ledger.simulated(Arc::new(|| Box::pin(ready(()))));
             let reader = Reader {
                 name: "file".to_owned(),
                 sources: vec!["s".to_owned()],
             };
-            ledger.register(&[reader], &[]).unwrap();
+            done(ledger.register_readers(&[reader], &[])).unwrap();
             Arc::new(ledger)
         };
         Arc::clone(self.ledger.get_or_insert_with(open))
@@ -187,13 +195,13 @@ impl Program {
     /// What waits goes to the file.
     fn deliver(&mut self) {
         let ledger = self.open();
-        while let Some(entry) = ledger.next("file", None, self.read_to).unwrap() {
+        while let Some(entry) = done(ledger.next_entry("file", None, self.read_to)).unwrap() {
             for bytes in entry.records() {
                 let json = std::str::from_utf8(record::json(bytes).unwrap()).unwrap();
                 *self.file.entry(json.parse().unwrap()).or_default() += 1;
             }
             self.read_to = entry.id;
-            ledger.acknowledge("file", None, entry.id, None).unwrap();
+            done(ledger.acknowledge("file", None, entry.id, None)).unwrap();
         }
     }
 
@@ -211,10 +219,10 @@ impl Program {
         {
             wrong.push(format!("{number} was never there"));
         }
-        for held in ledger.quarantined(Some(feed)).unwrap() {
+        for held in done(ledger.list_quarantined(Some(feed))).unwrap() {
             wrong.push(format!("in quarantine: {held:?}"));
         }
-        let cursor = ledger.feed_progress(feed).unwrap().cursor;
+        let cursor = done(ledger.feed_progress(feed)).unwrap().cursor;
         let day = nanos(midnight() + TimeDelta::from_std(DAY).unwrap());
         if cursor.is_none_or(|cursor| cursor < day) {
             wrong.push(format!("read only up to {cursor:?}"));
