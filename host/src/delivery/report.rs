@@ -27,7 +27,7 @@ impl Failing {
         let of_sink = failures.unwrap_or_default().into_iter();
         let of_sink = of_sink.filter(|failure| failure.reader == sink);
         Self(Arc::new(Mutex::new(
-            of_sink.map(|failure| failure.part).collect(),
+            of_sink.map(|failure| failure.partition).collect(),
         )))
     }
 

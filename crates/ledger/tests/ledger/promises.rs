@@ -989,10 +989,10 @@ async fn what_goes_wrong_with_a_reader_is_kept_from_its_beginning_until_it_goes_
     let facts: Vec<_> = failures
         .iter()
         .map(|one| {
-            let part = one.part.as_deref();
+            let partition = one.partition.as_deref();
             (
                 one.reader.as_str(),
-                part,
+                partition,
                 one.since,
                 one.failure.at,
                 one.failure.words.as_str(),

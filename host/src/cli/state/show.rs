@@ -152,7 +152,7 @@ async fn sinks(
             |part: Option<&str>| part.is_none() || parts.contains(&None) || parts.contains(&part);
         let of_sink = failures.iter().filter(|one| one.reader == row.name);
         row.failures = of_sink
-            .filter(|one| is_shown(one.part.as_deref()))
+            .filter(|one| is_shown(one.partition.as_deref()))
             .cloned()
             .collect();
         for part in parts {
@@ -258,7 +258,7 @@ fn sink_json(sink: &SinkRow) -> Value {
 
 fn sink_failure_json(one: &ReaderFailure) -> Value {
     json!({
-        "tenant": one.part,
+        "tenant": one.partition,
         "since": text(one.since),
         "at": text(one.failure.at),
         "kind": one.failure.kind,
