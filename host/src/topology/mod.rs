@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger::{self as ledger, FeedId, FeedName, Forgotten, Ledger};
 
 /// What is polled and where it goes.
@@ -43,7 +44,7 @@ pub struct Service {
     concurrency: u32,
     shared: Shared,
     registry: FeedRegistry,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     plans: (mpsc::Sender<Planned>, mpsc::Receiver<Planned>),
 }
 
@@ -109,7 +110,7 @@ impl Service {
             memory: MemoryBudget::new(plan.in_flight),
             clock,
         };
-        let stop = watch::Sender::new(false);
+        let stop = CancellationToken::new();
         let registry = FeedRegistry::default();
         let mut feeds = Vec::new();
         let ids = register_feeds(&*ledger, &plan.sources).await?;
@@ -120,7 +121,7 @@ impl Service {
                 client,
                 shared: shared.clone(),
             };
-            feeds.push(Feed::new(&handle, stop.subscribe()));
+            feeds.push(Feed::new(&handle, stop.clone()));
             registry.insert(handle);
         }
         let service = Self {
@@ -149,7 +150,7 @@ impl Service {
 
     /// What stops it.
     #[must_use]
-    pub fn stop(&self) -> watch::Sender<bool> {
+    pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
@@ -166,7 +167,9 @@ impl Service {
 
     async fn poll(mut self, polls: Option<usize>, drain: Duration) -> Ended {
         let (memory, clock) = (self.shared.memory.clone(), Arc::clone(&self.shared.clock));
-        let stop = self.stop.subscribe();
+        let stop = self.stop.clone();
+        // Nothing is polled any more when nobody waits for this.
+        let _stopping = stop.clone().drop_guard();
         let scheduler = Scheduler::new(self.concurrency, memory, clock, stop, polls);
         let (change, changes) = mpsc::channel(1);
         let feeds = std::mem::take(&mut self.feeds);
@@ -217,7 +220,7 @@ impl Service {
                     Some((sink, words)) = losses.recv() => {
                         tracing::error!(%sink, "{words}; ending");
                         ended.lost.push((sink, words));
-                        stop.send_replace(true);
+                        stop.cancel();
                     }
                     Some((plan, told)) = plans.recv(), if changes.is_some() => {
                         let Some(changes) = &changes else { continue };

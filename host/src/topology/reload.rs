@@ -5,7 +5,8 @@ use super::sinks::RunningSinks;
 use super::{Plan, buffer_limit, register_feeds, register_sinks};
 use crate::polling::{Feed, FeedChanges, FeedRegistry, Handle, Shared};
 use std::collections::HashSet;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger as ledger;
 
 /// A plan, and who hears what it changed.
@@ -62,7 +63,7 @@ impl Replan {
 pub(super) struct Reload<'s> {
     pub(super) shared: &'s Shared,
     pub(super) registry: &'s FeedRegistry,
-    pub(super) stop: &'s watch::Sender<bool>,
+    pub(super) stop: &'s CancellationToken,
     pub(super) sinks: &'s mut RunningSinks,
 }
 
@@ -127,7 +128,7 @@ impl Reload<'_> {
                 Some(_) => changed.feeds.changed.push(feed),
                 None => changed.feeds.added.push(feed),
             }
-            feeds.put.push(Feed::new(&handle, self.stop.subscribe()));
+            feeds.put.push(Feed::new(&handle, self.stop.clone()));
             self.registry.insert(handle);
         }
         for id in self.registry.ids() {

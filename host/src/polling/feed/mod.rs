@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use stop::PollStatus;
 use stop::StopReason;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress, Generation};
 
 /// How long a poll goes on that has much to read, before others go first.
@@ -75,13 +75,13 @@ pub struct Feed {
     paused_until: Option<Instant>,
     looked_anew: Instant,
     counts: Counts,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 }
 
 impl Feed {
     /// Of a handle: what others work on, and this reads.
     #[must_use]
-    pub fn new(handle: &Handle, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(handle: &Handle, stop: CancellationToken) -> Self {
         let (client, clock) = (&handle.client, &handle.shared.clock);
         Self {
             name: handle.name.clone(),
@@ -263,7 +263,7 @@ impl Feed {
         summary: &mut PollSummary,
     ) -> Result<(), StopReason> {
         while let Some(window) = plan.next_window() {
-            if *self.stop.borrow() {
+            if self.stop.is_cancelled() {
                 return Err(StopReason::Stopped);
             }
             if self.clock().elapsed(began) >= MAX_POLL {

@@ -83,7 +83,7 @@ impl Feed {
             }
         }
         for ((from, to), ids) in due {
-            if *self.stop.borrow() {
+            if self.stop.is_cancelled() {
                 return Err(StopReason::Stopped);
             }
             let window = TimeRange {
@@ -201,7 +201,7 @@ impl Feed {
         // put there again before that is the same entry, and would go with it.
         let mut unread = Vec::new();
         while let Some(part) = queue.pop() {
-            let is_over = *self.stop.borrow() || self.clock().elapsed(began) >= MAX_POLL;
+            let is_over = self.stop.is_cancelled() || self.clock().elapsed(began) >= MAX_POLL;
             let answer = match is_over {
                 true => None,
                 false => self.reader.probe(part, None, max_bytes).await,

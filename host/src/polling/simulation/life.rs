@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger::{
     Cursors, EntryId, FeedId, Ledger, Outbox, Pause, Quarantine, Reader, Sqlite,
 };
@@ -143,9 +144,9 @@ impl Program {
                 clock: Arc::clone(&clock),
             },
         };
-        let stop = watch::Sender::new(false);
-        let feed = Feed::new(&handle, stop.subscribe());
-        let scheduler = Scheduler::new(2, memory, Arc::clone(&clock), stop.subscribe(), None);
+        let stop = CancellationToken::new();
+        let feed = Feed::new(&handle, stop.clone());
+        let scheduler = Scheduler::new(2, memory, Arc::clone(&clock), stop.clone(), None);
         let (_changes, changed) = mpsc::channel(1);
         let ends = DAY + AFTER;
         // Some are asked to stop, and others die.
@@ -163,7 +164,7 @@ impl Program {
         runtime.block_on(async {
             let stopping = async {
                 clock.sleep(stops.saturating_sub(world.now())).await;
-                stop.send_replace(true);
+                stop.cancel();
                 std::future::pending::<()>().await;
             };
             tokio::select! {
