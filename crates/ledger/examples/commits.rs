@@ -12,14 +12,15 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use watchbell_ledger::{
-    Commit, Covered, EntryId, FeedId, FeedName, Ledger, Reader, Record, Sqlite,
+    Commit, Covered, Cursors, EntryId, FeedId, FeedName, Outbox, Reader, Record, Sqlite,
 };
 
-/// Sources that are polled in turn, each by a thread of its own.
+/// Sources that are polled in turn, each by a task of its own.
 const SOURCES: u64 = 32;
 const RECORDS: u64 = 20;
 /// How many polls of a source the overlap goes back.
@@ -27,12 +28,13 @@ const OVERLAP: u64 = 10;
 const BYTES: usize = 1900;
 const SECOND: i64 = 1_000_000_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let mut number = |usual: u64| arguments.next().map_or(Ok(usual), |text| text.parse());
     let (rate, seconds) = (number(167)?, number(30)?);
     let folder = env::current_dir()?.join(format!("commits-{}", std::process::id()));
-    let outcome = measure(&Sqlite::open(&folder)?, rate, seconds);
+    let outcome = measure(Arc::new(Sqlite::open(&folder)?), rate, seconds).await;
     std::fs::remove_dir_all(&folder)?;
     let (done, took) = outcome?;
     let every = Duration::from_secs_f64(SOURCES as f64 / rate as f64);
@@ -69,8 +71,8 @@ fn keeps_up(done: &[Done], count: u64, every: Duration) -> bool {
     in_time.len() > late.len()
 }
 
-fn measure(
-    ledger: &Sqlite,
+async fn measure(
+    ledger: Arc<Sqlite>,
     rate: u64,
     seconds: u64,
 ) -> Result<(Vec<Done>, Duration), Box<dyn Error>> {
@@ -79,53 +81,57 @@ fn measure(
         name: "sink".to_owned(),
         sources: sources.clone(),
     };
-    ledger.register(&[reader], &[])?;
-    let done = AtomicBool::new(false);
+    ledger.register_readers(&[reader], &[]).await?;
+    let done = Arc::new(AtomicBool::new(false));
     let start = Instant::now();
-    let waits = thread::scope(|scope| {
-        let sink = scope.spawn(|| take(ledger, &done));
-        let threads: Vec<_> = sources
-            .iter()
-            .zip(0..)
-            .map(|(source, number)| {
-                scope.spawn(move || poll(ledger, source, number, start, rate, seconds))
-            })
-            .collect();
-        let mut done_by_all = Vec::new();
-        for thread in threads {
-            done_by_all.extend(thread.join().map_err(|_| "a thread ended")??);
-        }
-        done.store(true, Ordering::Relaxed);
-        sink.join().map_err(|_| "the sink ended")??;
-        Ok::<_, Box<dyn Error>>(done_by_all)
-    })?;
+    let sink = tokio::spawn(take(Arc::clone(&ledger), Arc::clone(&done)));
+    let mut polls = JoinSet::new();
+    for (source, number) in sources.into_iter().zip(0..) {
+        polls.spawn(poll(
+            Arc::clone(&ledger),
+            source,
+            number,
+            start,
+            rate,
+            seconds,
+        ));
+    }
+    let mut waits = Vec::new();
+    while let Some(poll) = polls.join_next().await {
+        waits.extend(poll??);
+    }
+    done.store(true, Ordering::Relaxed);
+    sink.await??;
     Ok((waits, start.elapsed()))
 }
 
 /// One source's commits, each at its time; how long each took from when it was due.
-fn poll(
-    ledger: &Sqlite,
-    source: &str,
+async fn poll(
+    ledger: Arc<Sqlite>,
+    source: String,
     number: u64,
     start: Instant,
     rate: u64,
     seconds: u64,
 ) -> Result<Vec<Done>, watchbell_ledger::Error> {
     let name = FeedName {
-        source: source.to_owned(),
+        source,
         tenant: "t".to_owned(),
         api: "siem".to_owned(),
     };
-    let feed = ledger.feed(&name)?.id;
+    let registered = ledger.register_feeds(&[(name, "t".to_owned())]).await?;
+    let Some(feed) = registered.first().copied() else {
+        return Ok(Vec::new());
+    };
     let mut done = Vec::new();
     for turn in (number..rate * seconds).step_by(usize::try_from(SOURCES).unwrap_or(1)) {
         let due = start + Duration::from_secs_f64(turn as f64 / rate as f64);
         let work = work(feed, turn);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        tokio::time::sleep_until(due.into()).await;
         // Before it asks, and before it writes down.
-        ledger.feed_progress(feed)?;
-        ledger.feed_progress(feed)?;
-        ledger.commit(work)?;
+        ledger.feed_progress(feed).await?;
+        ledger.feed_progress(feed).await?;
+        ledger.commit(work).await?;
         done.push((turn, due.elapsed()));
     }
     Ok(done)
@@ -192,24 +198,24 @@ fn text(seed: u64) -> Vec<u8> {
 }
 
 /// Takes what there is and acknowledges it, as a sink does.
-fn take(ledger: &Sqlite, done: &AtomicBool) -> Result<(), watchbell_ledger::Error> {
+async fn take(ledger: Arc<Sqlite>, done: Arc<AtomicBool>) -> Result<(), watchbell_ledger::Error> {
     let mut at = EntryId::default();
     loop {
         let mut last = at;
         let mut taken = 0;
         while taken < 8 << 20
-            && let Some(entry) = ledger.next("sink", None, last)?
+            && let Some(entry) = ledger.next_entry("sink", None, last).await?
         {
             taken += entry.records().map(<[u8]>::len).sum::<usize>();
             last = entry.id;
         }
         if last != at {
-            ledger.acknowledge("sink", None, last, None)?;
+            ledger.acknowledge("sink", None, last, None).await?;
             at = last;
         } else if done.load(Ordering::Relaxed) {
             return Ok(());
         } else {
-            thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

@@ -57,7 +57,8 @@ pub struct Commit {
     /// Whether records are dropped whose time is in a range that ordinary reading has
     /// covered: their keys may be forgotten by now.
     pub around_covered: bool,
-    /// The range that was read by this, for [`Ledger::covered`](crate::Ledger::covered).
+    /// The range that was read by this, for
+    /// [`Cursors::covered_ranges`](crate::Cursors::covered_ranges).
     pub covered: Option<Covered>,
     /// When this ends a reading that went further back than usual: its beginning, by the
     /// service's clock.

@@ -204,6 +204,9 @@ pub enum Error {
     /// There is nothing of that number in quarantine.
     #[error("nothing in quarantine has the number {0}")]
     NoQuarantine(i64),
+    /// The runtime that the call was made on is shutting down, and it was not begun.
+    #[error("the program is ending")]
+    Cancelled,
     /// A record of 4 GiB or more.
     #[error("a record is larger than 4 GiB")]
     TooLarge,

@@ -1,7 +1,62 @@
 //! What could not be read: kept with its reason, asked around, tried again. And what was
 //! read and a reader could not take: kept for that reader, until somebody says more.
 
-use crate::Time;
+use crate::{Error, FeedId, Time};
+use async_trait::async_trait;
+
+/// What could not be read, and what readers could not take.
+///
+/// A call returns once what it did is durable. One that was begun goes to its end, though
+/// nobody waits for it any more.
+#[async_trait]
+pub trait Quarantine: Send + Sync {
+    /// Puts records into quarantine that a reader could not take, before it acknowledges
+    /// the entry that they came in. Returns how many were not there before.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done, and the same may be offered again.
+    async fn quarantine_rejected(
+        &self,
+        reader: &str,
+        rejected: Vec<NewRejected>,
+        at: Time,
+    ) -> Result<usize, Error>;
+
+    /// What is in quarantine, of one feed or of all.
+    ///
+    /// # Errors
+    /// [`Error`].
+    async fn list_quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error>;
+
+    /// What is kept under these numbers, of what is still in quarantine.
+    ///
+    /// # Errors
+    /// [`Error`].
+    async fn read_quarantined(
+        &self,
+        ids: &[QuarantineId],
+    ) -> Result<Vec<(QuarantineId, Vec<u8>)>, Error>;
+
+    /// Marks what was tried again and still cannot be read.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was done.
+    async fn mark_tried(&self, ids: &[QuarantineId], at: Time) -> Result<(), Error>;
+
+    /// Has it tried again at the next occasion; none: all of it. What was rejected waits
+    /// for its reader again, behind all that does; of a reader that is gone it stays.
+    /// Returns how many those are.
+    ///
+    /// # Errors
+    /// [`Error::NoQuarantine`], [`Error::NoReader`]; nothing was done.
+    async fn retry_quarantined(&self, id: Option<QuarantineId>) -> Result<u64, Error>;
+
+    /// Gives it up.
+    ///
+    /// # Errors
+    /// [`Error::NoQuarantine`]; nothing was done.
+    async fn drop_quarantined(&self, id: QuarantineId) -> Result<(), Error>;
+}
 
 /// A quarantine's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

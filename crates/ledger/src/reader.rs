@@ -11,7 +11,7 @@ pub struct Reader {
     pub sources: Vec<String>,
 }
 
-/// Which part of a reader: none for one that takes all tenants in one row, else the
+/// Which partition of a reader: none for one that takes all tenants in one row, else the
 /// tenant.
 pub type Partition<'t> = Option<&'t str>;
 
@@ -35,13 +35,13 @@ pub struct Backlog {
     pub bytes: u64,
 }
 
-/// What goes wrong with a reader, or with a part of it.
+/// What goes wrong with a reader, or with a partition of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderFailure {
     /// The reader.
     pub reader: String,
     /// The tenant, of a reader that takes each by itself.
-    pub part: Option<String>,
+    pub partition: Option<String>,
     /// Since when nothing went well, by the local clock.
     pub since: Time,
     /// What went wrong last.

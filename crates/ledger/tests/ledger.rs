@@ -9,6 +9,7 @@
 )]
 
 mod ledger {
+    mod calls;
     mod crash;
     mod files;
     mod forgetting;

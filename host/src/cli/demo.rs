@@ -70,7 +70,7 @@ impl Demo {
         let stop = service.stop();
         let stopping = async {
             ends.asked(1).await;
-            stop.send_replace(true);
+            stop.cancel();
             // A second one does not wait.
             ends.asked(2).await;
         };

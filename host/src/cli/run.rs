@@ -126,7 +126,7 @@ impl Run {
         let stopping = async {
             ends.asked(1).await;
             tracing::info!("asked to end; delivering what there is");
-            stop.send_replace(true);
+            stop.cancel();
             // A second one does not wait.
             ends.asked(2).await;
         };

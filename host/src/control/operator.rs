@@ -3,7 +3,7 @@
 use super::moved::Moved;
 use super::{Order, Outcome, Reply};
 use crate::polling::{
-    Backfill, BackfillError, FeedRegistry, UnknownFeed, blocking, end_job, wait_for_delivery,
+    Backfill, BackfillError, FeedRegistry, UnknownFeed, end_job, wait_for_delivery,
 };
 use chrono::DateTime;
 use std::sync::Arc;
@@ -95,13 +95,9 @@ impl Operator {
         replay: bool,
     ) -> Result<Outcome, Refused> {
         let feed = self.feeds.find(source, tenant)?;
-        let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
-        let (stood, covered, keys) = blocking(move || {
-            let (stood, covered) = (ledger.feed_progress(id)?, ledger.covered(id, "")?);
-            let keys = ledger.set_cursor(id, to, replay)?;
-            Ok::<_, ledger::Error>((stood, covered, keys))
-        })
-        .await?;
+        let stood = self.ledger.feed_progress(feed.id).await?;
+        let covered = self.ledger.covered_ranges(feed.id, "").await?;
+        let keys = self.ledger.set_cursor(feed.id, to, replay).await?;
         let moved = Moved {
             source,
             tenant,
@@ -113,8 +109,8 @@ impl Operator {
     }
 
     async fn retry(&self, id: Option<i64>) -> Result<Outcome, Refused> {
-        let ledger = Arc::clone(&self.ledger);
-        let count = blocking(move || ledger.retry(id.map(QuarantineId))).await?;
+        let id = id.map(QuarantineId);
+        let count = self.ledger.retry_quarantined(id).await?;
         // What a sink could not take waits for it again.
         self.feeds.notify_sinks();
         Ok(Outcome::Done(format!(
@@ -123,15 +119,13 @@ impl Operator {
     }
 
     async fn give_up(&self, id: i64) -> Result<Outcome, Refused> {
-        let ledger = Arc::clone(&self.ledger);
-        blocking(move || ledger.drop_quarantined(QuarantineId(id))).await?;
+        self.ledger.drop_quarantined(QuarantineId(id)).await?;
         Ok(Outcome::Done(format!("{id} is given up")))
     }
 
     /// Gives up what is kept of a tenant that went.
     async fn forget(&self, source: &str, tenant: &str) -> Result<Outcome, Refused> {
-        let ledger = Arc::clone(&self.ledger);
-        let feeds = blocking(move || ledger.feeds()).await?;
+        let feeds = self.ledger.list_feeds().await?;
         let is_meant = |feed: &&ledger::Feed| feed.name.source == source && feed.is_of(tenant);
         let found: Vec<ledger::Feed> = feeds.iter().filter(is_meant).cloned().collect();
         if found.is_empty() {
@@ -147,8 +141,7 @@ impl Operator {
         }
         let mut waited = 0;
         for feed in found {
-            let (ledger, id) = (Arc::clone(&self.ledger), feed.id);
-            waited += blocking(move || ledger.forget_feed(id)).await?;
+            waited += self.ledger.forget_feed(feed.id).await?;
         }
         Ok(Outcome::Done(format!(
             "{source}: {tenant} is forgotten; {waited} detections of it waited and are given up"

@@ -12,7 +12,6 @@ use super::partition::{FIRST_WAIT, PartitionTask, Step};
 use super::report::{Failing, Report, count_what_waits};
 use super::tenant_queue::TenantQueue;
 use super::{RouteError, SinkSpec};
-use crate::polling::blocking;
 use crate::telemetry::Incident;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -71,7 +70,7 @@ impl SinkTask {
     /// Delivers until it is draining and nothing waits, or it fails for good. Returns how
     /// many events it delivered.
     pub async fn run(mut self, news: watch::Receiver<u64>, phase: watch::Receiver<Phase>) -> u64 {
-        self.failing = Failing::read(&self.ledger, self.spec.name()).await;
+        self.failing = Failing::read(&*self.ledger, self.spec.name()).await;
         let counting = count_what_waits(Arc::clone(&self.ledger), Arc::clone(&self.spec));
         let checking = check_health(Arc::clone(&self.spec));
         tokio::select! {
@@ -126,7 +125,7 @@ impl SinkTask {
                     Some(_) => match self.who_waits().await {
                         Ok(waiting) => {
                             let sink = self.spec.name();
-                            self.failing.keep(&self.ledger, sink, &waiting).await;
+                            self.failing.keep(&*self.ledger, sink, &waiting).await;
                             let is_done = waiting.is_empty() && queue.is_idle();
                             if is_done && now_phase == Phase::Draining {
                                 return delivered;
@@ -135,7 +134,9 @@ impl SinkTask {
                             self.serve(&mut queue, &mut failed, &mut wake);
                         }
                         Err(error) => {
-                            if let Some(say) = incident.record(&error) {
+                            if error != ledger::Error::Cancelled
+                                && let Some(say) = incident.record(&error)
+                            {
                                 tracing::error!(sink = self.spec.name(), "{say}");
                             }
                             sooner(&mut wake, began + FIRST_WAIT);
@@ -156,7 +157,7 @@ impl SinkTask {
                     Err(error) => {
                         let mut task = self.task(Some(tenant.clone()));
                         task.back_off_long();
-                        let (span, error) = (task.span(), RouteError::Defect(error.to_string()));
+                        let (span, error) = (task.span(), RouteError::from(error));
                         task.failed(&error).instrument(span).await;
                         failed.insert(tenant, task);
                     }
@@ -167,8 +168,7 @@ impl SinkTask {
     }
 
     async fn who_waits(&self) -> Result<Vec<String>, ledger::Error> {
-        let (ledger, reader) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        blocking(move || ledger.waiting(&reader)).await
+        self.ledger.waiting_tenants(self.spec.name()).await
     }
 
     /// Serves those who are next; `wake` is when one who failed may be tried again.

@@ -8,6 +8,8 @@ use crate::telemetry::printable;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::task::JoinError;
+use watchbell_ledger as ledger;
 use watchbell_sandbox::{CallError, LoadError, PluginError};
 
 /// A transform or sink that cannot be set up.
@@ -93,10 +95,13 @@ pub enum RouteError {
     Closed(Box<dyn Error + Send + Sync>),
     /// The ledger.
     #[error(transparent)]
-    Ledger(#[from] watchbell_ledger::Error),
+    Ledger(ledger::Error),
     /// The ledger holds what this program did not write.
     #[error(transparent)]
     Record(#[from] super::record::Unreadable),
+    /// The program is ending, and this was not begun.
+    #[error("the program is ending")]
+    Cancelled,
     /// A defect of ours.
     #[error("a defect: {0}")]
     Defect(String),
@@ -124,8 +129,24 @@ impl RouteError {
             Self::Sink { .. } => "write_failed",
             Self::Refused(_) => "refused",
             Self::Ledger(_) | Self::Record(_) => "ledger",
+            Self::Cancelled => "cancelled",
             Self::Defect(_) => "defect",
         }
+    }
+}
+
+impl From<ledger::Error> for RouteError {
+    fn from(error: ledger::Error) -> Self {
+        match error {
+            ledger::Error::Cancelled => Self::Cancelled,
+            error => Self::Ledger(error),
+        }
+    }
+}
+
+impl From<JoinError> for RouteError {
+    fn from(error: JoinError) -> Self {
+        DeliveryError::from(error).into()
     }
 }
 
@@ -135,6 +156,7 @@ impl From<DeliveryError> for RouteError {
             DeliveryError::Retry { source, after } => Self::Sink { source, after },
             DeliveryError::Refused(reason) => Self::Refused(reason),
             DeliveryError::Closed(source) => Self::Closed(source),
+            DeliveryError::Cancelled => Self::Cancelled,
             DeliveryError::Defect(words) => Self::Defect(words),
         }
     }

@@ -6,12 +6,13 @@ use super::probe_entries::probe_entries;
 use super::report::Report;
 use super::route::{Prepared, new_rejected};
 use super::{Encoded, RouteError, SinkSpec, split};
-use crate::polling::{blocking, local_now};
+use crate::polling::local_now;
 use crate::sinks::{Batch, Checkpoint, DeliveryError, Event, Refused, Sink};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use watchbell_ledger::{Entry, EntryId, Ledger, NewRejected};
 
@@ -170,10 +171,9 @@ impl PartitionTask {
         if let Some(place) = self.at.take() {
             return Ok(place);
         }
-        let (ledger, name) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        let partition = self.partition.clone();
-        let position = blocking(move || ledger.position(&name, partition.as_deref())).await?;
-        let (partition, state) = (self.partition.as_deref(), position.state.as_deref());
+        let partition = self.partition.as_deref();
+        let position = self.ledger.position(self.spec.name(), partition).await?;
+        let state = position.state.as_deref();
         Ok(Place {
             sink: self.spec.factory.open(partition, state),
             position: position.acknowledged,
@@ -215,7 +215,7 @@ impl PartitionTask {
                 Ok(Step::Delivered)
             }
             Err(error) => {
-                if !matches!(error, RouteError::Defect(_)) {
+                if !matches!(error, RouteError::Defect(_) | RouteError::Cancelled) {
                     self.at = Some(place);
                 }
                 // What was delivered of it is not delivered again. Else it is read again, and
@@ -298,10 +298,8 @@ impl PartitionTask {
         let Err(RouteError::Unproven { name, .. }) = &encoded else {
             return encoded;
         };
-        let (ledger, reader) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        let (own, after) = (entry.tenant.clone(), entry.id);
-        let probe_entries = move || probe_entries(ledger.as_ref(), &reader, &own, after);
-        for other in blocking(probe_entries).await? {
+        let (ledger, reader) = (&*self.ledger, self.spec.name());
+        for other in probe_entries(ledger, reader, &entry.tenant, entry.id).await? {
             if self.spec.probe_with(name, &other).await? {
                 return self.spec.encode(entry).await;
             }
@@ -310,9 +308,8 @@ impl PartitionTask {
     }
 
     async fn entry(&self, after: EntryId) -> Result<Option<Entry>, RouteError> {
-        let (ledger, reader) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        let partition = self.partition.clone();
-        Ok(blocking(move || ledger.next(&reader, partition.as_deref(), after)).await?)
+        let (reader, partition) = (self.spec.name(), self.partition.as_deref());
+        Ok(self.ledger.next_entry(reader, partition, after).await?)
     }
 
     /// Delivers a batch and acknowledges it. What of it nobody can take is in quarantine
@@ -342,10 +339,11 @@ impl PartitionTask {
         counts.quarantined += self.quarantine(&mut rejected).await?;
         counts.events = (delivery.batch.events.len() - refused.len()) as u64;
         counts.bytes = delivery.batch.size() as u64;
-        let (ledger, reader) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        let partition = self.partition.clone();
+        let (reader, partition) = (self.spec.name(), self.partition.as_deref());
         let (last, state) = (delivery.last, delivery.state.clone());
-        blocking(move || ledger.acknowledge(&reader, partition.as_deref(), last, state)).await?;
+        self.ledger
+            .acknowledge(reader, partition, last, state)
+            .await?;
         if !delivery.batch.events.is_empty() {
             place.sink.committed();
         }
@@ -356,11 +354,10 @@ impl PartitionTask {
     /// What a sink remembers while a batch is under way.
     fn checkpoint(&self, position: EntryId) -> Checkpoint {
         let (ledger, reader) = (Arc::clone(&self.ledger), self.spec.name().to_owned());
-        let partition = self.partition.clone();
+        let (partition, here) = (self.partition.clone(), Handle::current());
         Arc::new(move |state| {
-            ledger
-                .acknowledge(&reader, partition.as_deref(), position, Some(state))
-                .map_err(io::Error::other)
+            let kept = ledger.acknowledge(&reader, partition.as_deref(), position, Some(state));
+            here.block_on(kept).map_err(io::Error::other)
         })
     }
 
@@ -370,9 +367,10 @@ impl PartitionTask {
         if rejected.is_empty() {
             return Ok(0);
         }
-        let (count, reader) = (rejected.len() as u64, self.spec.name().to_owned());
-        let ledger = Arc::clone(&self.ledger);
-        blocking(move || ledger.quarantine(&reader, rejected, local_now())).await?;
+        let (count, reader) = (rejected.len() as u64, self.spec.name());
+        self.ledger
+            .quarantine_rejected(reader, rejected, local_now())
+            .await?;
         Ok(count)
     }
 

@@ -3,14 +3,14 @@
 
 use super::SinkSpec;
 use super::error::RouteError;
-use crate::polling::{blocking, local_now};
+use crate::polling::local_now;
 use crate::telemetry::Incident;
 use crate::telemetry::metrics::{self, SinkCounts};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use watchbell_ledger::{Failure, Ledger};
+use watchbell_ledger::{Failure, Ledger, Partition};
 
 /// From one count of what waits to the next, and which part of the time that may take.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -22,13 +22,12 @@ pub(super) struct Failing(Arc<Mutex<HashSet<Option<String>>>>);
 
 impl Failing {
     /// As the process before left it.
-    pub(super) async fn read(ledger: &Arc<dyn Ledger>, sink: &str) -> Self {
-        let ledger = Arc::clone(ledger);
-        let failures = blocking(move || ledger.reader_failures()).await;
+    pub(super) async fn read(ledger: &dyn Ledger, sink: &str) -> Self {
+        let failures = ledger.list_reader_failures().await;
         let of_sink = failures.unwrap_or_default().into_iter();
         let of_sink = of_sink.filter(|failure| failure.reader == sink);
         Self(Arc::new(Mutex::new(
-            of_sink.map(|failure| failure.part).collect(),
+            of_sink.map(|failure| failure.partition).collect(),
         )))
     }
 
@@ -43,7 +42,7 @@ impl Failing {
     }
 
     /// Forgets those of which nothing waits: an error that is nobody's concern any more.
-    pub(super) async fn keep(&self, ledger: &Arc<dyn Ledger>, sink: &str, waiting: &[String]) {
+    pub(super) async fn keep(&self, ledger: &dyn Ledger, sink: &str, waiting: &[String]) {
         let gone: Vec<Option<String>> = {
             let mut partitions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let is_gone = |partition: &Option<String>| {
@@ -54,7 +53,7 @@ impl Failing {
             partitions.extract_if(is_gone).collect()
         };
         for partition in gone {
-            clear(ledger, sink, partition).await;
+            clear(ledger, sink, partition.as_deref()).await;
         }
     }
 }
@@ -88,6 +87,9 @@ impl Report {
 
     /// A batch did not get there.
     pub(super) async fn failed(&mut self, error: &RouteError) {
+        if matches!(error, RouteError::Cancelled) {
+            return;
+        }
         self.counts.failed(error.kind());
         let Some(say) = self.incident.record(error) else {
             return;
@@ -98,10 +100,8 @@ impl Report {
             kind: error.kind().to_owned(),
             words: error.to_string(),
         };
-        let (ledger, sink) = (Arc::clone(&self.ledger), self.sink.clone());
-        let partition = self.partition.clone();
-        let kept =
-            blocking(move || ledger.reader_failed(&sink, partition.as_deref(), Some(failure)));
+        let (sink, partition) = (&self.sink, self.partition.as_deref());
+        let kept = self.ledger.record_reader_failure(sink, partition, failure);
         // The ledger may be what is wrong.
         if kept.await.is_ok() {
             self.failing.put(self.partition.clone());
@@ -122,15 +122,13 @@ impl Report {
             tracing::info!("{say}");
         }
         if self.failing.take(&self.partition) {
-            clear(&self.ledger, &self.sink, self.partition.clone()).await;
+            clear(&*self.ledger, &self.sink, self.partition.as_deref()).await;
         }
     }
 }
 
-async fn clear(ledger: &Arc<dyn Ledger>, sink: &str, partition: Option<String>) {
-    let (ledger, sink) = (Arc::clone(ledger), sink.to_owned());
-    let cleared = blocking(move || ledger.reader_failed(&sink, partition.as_deref(), None)).await;
-    if let Err(error) = cleared {
+async fn clear(ledger: &dyn Ledger, sink: &str, partition: Partition<'_>) {
+    if let Err(error) = ledger.clear_reader_failure(sink, partition).await {
         tracing::debug!(%error, "that a sink works again cannot be kept");
     }
 }
@@ -140,12 +138,10 @@ pub(super) async fn count_what_waits(ledger: Arc<dyn Ledger>, spec: Arc<SinkSpec
     let gauges = metrics::Buffer::of(spec.name(), spec.kind());
     loop {
         let began = Instant::now();
-        if metrics::are_served() {
-            let (ledger, spec) = (Arc::clone(&ledger), Arc::clone(&spec));
-            let counted = blocking(move || ledger.backlog(spec.name(), None)).await;
-            if let Ok(waiting) = counted {
-                gauges.set(waiting.records, waiting.bytes);
-            }
+        if metrics::are_served()
+            && let Ok(waiting) = ledger.backlog(spec.name(), None).await
+        {
+            gauges.set(waiting.records, waiting.bytes);
         }
         tokio::time::sleep(COUNT_EVERY.max(began.elapsed() * COUNTING)).await;
     }

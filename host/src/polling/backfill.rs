@@ -134,9 +134,8 @@ impl Backfill {
             again: self.again,
             feed: self.feed,
         };
-        let (id, name) = (job.feed.id, job.name.clone());
         let ledger = &job.feed.shared.ledger;
-        let covered = ledger.call(move |ledger| ledger.covered(id, &name)).await?;
+        let covered = ledger.covered_ranges(job.feed.id, &job.name).await?;
         let longest = job.feed.client.settings().polling.max_window.delta();
         let mut queue: VecDeque<Task> = range
             .missing(&covered)
@@ -226,11 +225,10 @@ pub(crate) async fn wait_for_delivery(
 ) -> Result<u64, ledger::Error> {
     let (ledger, clock, id) = (&feed.shared.ledger, &feed.shared.clock, feed.id);
     let began = clock.monotonic();
-    let newest = ledger.call(move |ledger| ledger.newest_entry(id)).await?;
+    let newest = ledger.newest_entry(id).await?;
     let Some(newest) = newest else { return Ok(0) };
     loop {
-        let undelivered = ledger.call(move |ledger| ledger.undelivered(id, newest));
-        let undelivered = undelivered.await?;
+        let undelivered = ledger.count_undelivered(id, newest).await?;
         let left = patience.saturating_sub(clock.elapsed(began));
         if undelivered == 0 || left.is_zero() {
             return Ok(undelivered);
@@ -242,10 +240,8 @@ pub(crate) async fn wait_for_delivery(
 /// Forgets the job of a backfill that read again what was read, and whose detections are
 /// delivered: the same one would begin anew.
 pub(crate) async fn end_job(feed: &Handle, from: Time, to: Time) -> Result<(), ledger::Error> {
-    let (ledger, id) = (&feed.shared.ledger, feed.id);
-    ledger
-        .call(move |ledger| ledger.uncover(id, &job_name(from, to)))
-        .await
+    let ledger = &feed.shared.ledger;
+    ledger.finish_job(feed.id, &job_name(from, to)).await
 }
 
 impl Job {

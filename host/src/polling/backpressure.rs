@@ -3,13 +3,14 @@
 //! What was read waits in the ledger, so a sink that is down would fill the disk, and on
 //! a full disk not even an acknowledgement can be kept.
 
-use super::async_ledger::AsyncLedger;
 use super::clock::Clock;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use watchbell_ledger::{self as ledger, Ledger};
 
 /// Between two looks whether reading may go on.
@@ -74,20 +75,21 @@ pub enum PauseReason {
 /// The limits of one process.
 #[derive(Clone)]
 pub struct Backpressure {
-    ledger: AsyncLedger,
+    ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
-    limits: Arc<RwLock<Vec<BufferLimit>>>,
     folder: PathBuf,
     min_free: u64,
     moment: Duration,
-    seen: Arc<Mutex<Seen>>,
+    buffers: Arc<Mutex<Buffers>>,
+    /// Bytes that are free on the disk, and when that was seen.
+    free: Arc<Mutex<Option<(Instant, u64)>>>,
 }
 
-/// What was seen a moment ago: many tenants ask the same at one time.
-#[derive(Default)]
-struct Seen {
+/// What may wait, and what was seen to wait a moment ago: many tenants ask the same at one
+/// time.
+struct Buffers {
+    limits: Vec<BufferLimit>,
     backlogs: HashMap<String, Figure>,
-    free: Option<(Instant, u64)>,
 }
 
 /// One part in so many of `min_free` must be on the disk itself, where the ledger's log of
@@ -116,7 +118,7 @@ impl Backpressure {
     /// With `limits` for the sinks and `min_free` bytes on the disk of `folder`.
     #[must_use]
     pub fn new(
-        ledger: AsyncLedger,
+        ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
         limits: Vec<BufferLimit>,
         folder: PathBuf,
@@ -125,23 +127,28 @@ impl Backpressure {
         Self {
             ledger,
             clock,
-            limits: Arc::new(RwLock::new(limits)),
             folder,
             min_free,
             moment: MOMENT,
-            seen: Arc::default(),
+            buffers: Arc::new(Mutex::new(Buffers {
+                limits,
+                backlogs: HashMap::new(),
+            })),
+            free: Arc::default(),
         }
     }
 
     /// Other sinks, or other limits, from now on.
-    pub fn set_limits(&self, limits: Vec<BufferLimit>) {
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
+    pub async fn set_limits(&self, limits: Vec<BufferLimit>) {
+        *self.buffers.lock().await = Buffers {
+            limits,
+            backlogs: HashMap::new(),
+        };
     }
 
-    /// So many bytes more may wait than a moment ago. Blocks while the ledger counts.
-    pub fn add_growth(&self, bytes: u64) {
-        for figure in self.seen().backlogs.values_mut() {
+    /// So many bytes more may wait than a moment ago. Waits while the ledger counts.
+    pub async fn add_growth(&self, bytes: u64) {
+        for figure in self.buffers.lock().await.backlogs.values_mut() {
             figure.grown = figure.grown.saturating_add(bytes);
         }
     }
@@ -151,42 +158,72 @@ impl Backpressure {
     /// # Errors
     /// [`PauseReason`]: not now.
     pub async fn check(&self, source: &str, tenant: &str) -> Result<(), PauseReason> {
-        let (this, source, tenant) = (self.clone(), source.to_owned(), tenant.to_owned());
-        let checked = self
-            .ledger
-            .call(move |ledger| this.check_with(ledger, &source, &tenant));
-        checked.await
-    }
-
-    /// As [`Backpressure::check`]; blocks.
-    fn check_with(
-        &self,
-        ledger: &dyn Ledger,
-        source: &str,
-        tenant: &str,
-    ) -> Result<(), PauseReason> {
-        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
-        let of_source = |limit: &&BufferLimit| limit.sources.iter().any(|one| one == source);
-        for limit in limits.iter().filter(of_source) {
-            let waiting = self.waiting(ledger, limit)?;
-            if waiting < limit.most {
-                continue;
-            }
-            if limit.is_partitioned && ledger.backlog(&limit.sink, Some(tenant))?.bytes == 0 {
-                continue;
+        for (limit, waiting) in self.full_buffers(source).await? {
+            if limit.is_partitioned {
+                let own = self.ledger.backlog(&limit.sink, Some(tenant)).await?;
+                if own.bytes == 0 {
+                    continue;
+                }
             }
             return Err(PauseReason::Backlog {
-                sink: limit.sink.clone(),
+                sink: limit.sink,
                 waiting,
                 most: limit.most,
             });
         }
-        drop(limits);
-        let free = self.free()?;
+        self.check_disk().await
+    }
+
+    /// The sinks of a source for which too much waits, and how much does.
+    async fn full_buffers(&self, source: &str) -> Result<Vec<(BufferLimit, u64)>, PauseReason> {
+        // Held while the ledger counts: whoever asks meanwhile has the same answer.
+        let mut buffers = self.buffers.lock().await;
+        let Buffers { limits, backlogs } = &mut *buffers;
+        let mut full = Vec::new();
+        for limit in limits {
+            if limit.sources.iter().any(|one| one == source) {
+                let waiting = self.waiting(limit, backlogs).await?;
+                if waiting >= limit.most {
+                    full.push((limit.clone(), waiting));
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    async fn waiting(
+        &self,
+        limit: &BufferLimit,
+        backlogs: &mut HashMap<String, Figure>,
+    ) -> Result<u64, PauseReason> {
+        if let Some(figure) = backlogs.get(&limit.sink)
+            && self.clock.monotonic() < figure.until
+            && figure.decides(limit.most)
+        {
+            return Ok(figure.bytes);
+        }
+        let began = self.clock.monotonic();
+        let bytes = self.ledger.backlog(&limit.sink, None).await?.bytes;
+        let counted = self.clock.monotonic();
+        let figure = Figure {
+            bytes,
+            grown: 0,
+            until: counted + self.moment.max((counted - began) * (COUNTING - 1)),
+        };
+        backlogs.insert(limit.sink.clone(), figure);
+        Ok(bytes)
+    }
+
+    /// Whether there is room on the disk.
+    async fn check_disk(&self) -> Result<(), PauseReason> {
+        if self.min_free == 0 {
+            return Ok(());
+        }
+        let free = self.free().await?;
         if free >= self.min_free {
             return Ok(());
         }
-        let (spare, floor) = (ledger.unused_bytes()?, self.min_free / FLOOR);
+        let (spare, floor) = (self.ledger.unused_bytes().await?, self.min_free / FLOOR);
         if free >= floor && free.saturating_add(spare) >= self.min_free {
             return Ok(());
         }
@@ -198,49 +235,26 @@ impl Backpressure {
             floor,
         })
     }
-}
 
-impl Backpressure {
-    fn waiting(&self, ledger: &dyn Ledger, limit: &BufferLimit) -> Result<u64, PauseReason> {
-        // Held while the ledger counts: whoever asks meanwhile has the same answer.
-        let mut seen = self.seen();
-        if let Some(figure) = seen.backlogs.get(&limit.sink)
-            && self.clock.monotonic() < figure.until
-            && figure.decides(limit.most)
-        {
-            return Ok(figure.bytes);
-        }
-        let began = self.clock.monotonic();
-        let bytes = ledger.backlog(&limit.sink, None)?.bytes;
-        let counted = self.clock.monotonic();
-        let figure = Figure {
-            bytes,
-            grown: 0,
-            until: counted + self.moment.max((counted - began) * (COUNTING - 1)),
-        };
-        seen.backlogs.insert(limit.sink.clone(), figure);
-        Ok(bytes)
-    }
-
-    fn free(&self) -> Result<u64, PauseReason> {
+    async fn free(&self) -> Result<u64, PauseReason> {
         let far = |bytes: u64| bytes / 2 > self.min_free;
-        if let Some((at, bytes)) = self.seen().free
+        let mut seen = self.free.lock().await;
+        if let Some((at, bytes)) = *seen
             && self.clock.elapsed(at) < self.moment
             && far(bytes)
         {
             return Ok(bytes);
         }
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| PauseReason::Io {
+        let folder = self.folder.clone();
+        let disk = spawn_blocking(move || rustix::fs::statvfs(&folder)).await;
+        let disk = disk.map_err(|_| ledger::Error::Cancelled)?;
+        let disk = disk.map_err(|error| PauseReason::Io {
             folder: self.folder.clone(),
             source: error.into(),
         })?;
         let bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
-        self.seen().free = Some((self.clock.monotonic(), bytes));
+        *seen = Some((self.clock.monotonic(), bytes));
         Ok(bytes)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,7 +8,6 @@
 //! What they ask is a [`SourceClient`](crate::sources::SourceClient), and the time they go by
 //! is a [`Clock`]: both are given to them.
 
-mod async_ledger;
 mod backfill;
 mod backpressure;
 mod clock;
@@ -24,8 +23,6 @@ mod service_clock;
 mod simulation;
 mod window_plan;
 
-pub use async_ledger::AsyncLedger;
-pub(crate) use async_ledger::blocking;
 pub use backfill::{Backfill, BackfillError, Progress};
 pub(crate) use backfill::{end_job, wait_for_delivery};
 pub use backpressure::{Backpressure, BufferLimit, PauseReason};

@@ -1,6 +1,5 @@
 //! What the next poll of a source would ask, and what it would find: nothing moves.
 
-use super::async_ledger::AsyncLedger;
 use super::clock::{Clock, SystemClock};
 use super::feed::{gaps, poll_range};
 use super::reader::{
@@ -13,7 +12,7 @@ use crate::sources::{PollError, SourceClient};
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
 use std::sync::Arc;
-use watchbell_ledger::{self as ledger, FeedId, FeedName, FeedProgress, Ledger, Time};
+use watchbell_ledger::{self as ledger, Feed, FeedId, FeedName, FeedProgress, Ledger, Time};
 
 /// What the next poll would come to.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub struct Preview {
 /// What the ledger keeps of the source.
 #[derive(Default)]
 struct Stored {
-    feed: Option<(AsyncLedger, FeedId)>,
+    feed: Option<(Arc<dyn Ledger>, FeedId)>,
     stands: FeedProgress,
     gaps: Vec<TimeRange>,
 }
@@ -56,7 +55,7 @@ pub async fn preview(
         let _ = service_clock.observe(date, clock.wall());
     }
     let stored = match ledger {
-        Some(ledger) => stored(AsyncLedger::new(ledger), name).await?,
+        Some(ledger) => stored(ledger, name).await?,
         None => Stored::default(),
     };
     let stands = stored.stands;
@@ -115,12 +114,7 @@ impl Preview {
         let least = least.unwrap_or_else(|| nanos(window.from));
         let records = rows.into_records(window, Keep::From(least)).records;
         let known = match &stored.feed {
-            Some((ledger, id)) => {
-                let (id, records) = (*id, records.clone());
-                ledger
-                    .call(move |ledger| ledger.known(id, &records))
-                    .await?
-            }
+            Some((ledger, id)) => ledger.find_known(*id, &records).await?,
             None => vec![false; records.len()],
         };
         for (record, is_known) in records.into_iter().zip(known) {
@@ -136,19 +130,13 @@ impl Preview {
 }
 
 /// How far the source was read, and what of it is in quarantine.
-async fn stored(ledger: AsyncLedger, name: &FeedName) -> Result<Stored, ledger::Error> {
-    let name = name.clone();
-    let found = ledger.call(move |ledger| {
-        let feed = ledger.feeds()?.into_iter().find(|feed| feed.name == name);
-        feed.map(|feed| Ok::<_, ledger::Error>((feed.id, ledger.feed_progress(feed.id)?)))
-            .transpose()
-    });
-    let Some((id, stands)) = found.await? else {
+async fn stored(ledger: Arc<dyn Ledger>, name: &FeedName) -> Result<Stored, ledger::Error> {
+    let Some(Feed { id, .. }) = ledger.find_feed(name).await? else {
         return Ok(Stored::default());
     };
     Ok(Stored {
-        stands,
-        gaps: gaps(&ledger, id).await?,
+        stands: ledger.feed_progress(id).await?,
+        gaps: gaps(&*ledger, id).await?,
         feed: Some((ledger, id)),
     })
 }

@@ -71,7 +71,7 @@ impl Sink for Console {
         let (batch, began) = (Arc::clone(batch), self.began);
         // Whoever reads it may be slow.
         let written = tokio::task::spawn_blocking(move || write(&batch, began)).await;
-        match written.map_err(|error| DeliveryError::Defect(error.to_string()))? {
+        match written? {
             Ok(()) => {
                 self.began = true;
                 Ok(Acknowledged::default())

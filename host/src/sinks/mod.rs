@@ -20,6 +20,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// Keeps what a sink wants to remember, in the ledger, while a batch is under way. It waits
 /// for the disk.
@@ -90,6 +91,9 @@ pub enum DeliveryError {
     /// Nothing will be taken as long as this process lives.
     #[error("{0}")]
     Closed(Box<dyn Error + Send + Sync>),
+    /// The program is ending, and this was not begun.
+    #[error("the program is ending")]
+    Cancelled,
     /// A defect of ours. The sink is to be opened anew.
     #[error("a defect: {0}")]
     Defect(String),
@@ -101,6 +105,15 @@ impl DeliveryError {
         Self::Retry {
             source: Box::new(source),
             after: None,
+        }
+    }
+}
+
+impl From<JoinError> for DeliveryError {
+    fn from(error: JoinError) -> Self {
+        match error.is_cancelled() {
+            true => Self::Cancelled,
+            false => Self::Defect(error.to_string()),
         }
     }
 }

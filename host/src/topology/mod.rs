@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::delivery::{SinkSpec, SinkTask};
 use crate::names::Name;
 use crate::polling::{
-    AsyncLedger, Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle,
-    MemoryBudget, PollingReport, Scheduler, Shared, SystemClock,
+    Backpressure, BufferLimit, Clock, Feed, FeedChanges, FeedRegistry, Handle, MemoryBudget,
+    PollingReport, Scheduler, Shared, SystemClock,
 };
 use crate::sources::SourceClient;
 use pipeline::PlannedSink;
@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger::{self as ledger, FeedId, FeedName, Forgotten, Ledger};
 
 /// What is polled and where it goes.
@@ -43,11 +44,11 @@ pub struct Plan {
 /// Sources and sinks around one ledger.
 pub struct Service {
     feeds: Vec<Feed>,
-    specs: Vec<Arc<PlannedSink>>,
+    sinks: Vec<Arc<PlannedSink>>,
     concurrency: u32,
     shared: Shared,
     registry: FeedRegistry,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     plans: (mpsc::Sender<Planned>, mpsc::Receiver<Planned>),
 }
 
@@ -95,11 +96,10 @@ impl Service {
         plan: Plan,
         forget: Vec<String>,
     ) -> Result<(Self, Vec<Forgotten>), ledger::Error> {
-        let specs = plan.pipeline.sinks;
-        let (ledger, clock) = (AsyncLedger::new(ledger), Arc::new(SystemClock));
-        let clock: Arc<dyn Clock> = clock;
-        let forgotten = register_sinks(&ledger, &specs, forget).await?;
-        let limits = specs.iter().map(|one| buffer_limit(&one.spec)).collect();
+        let sinks = plan.pipeline.sinks;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let forgotten = register_sinks(&*ledger, &sinks, &forget).await?;
+        let limits = sinks.iter().map(|one| buffer_limit(&one.spec)).collect();
         let backpressure = Backpressure::new(
             ledger.clone(),
             Arc::clone(&clock),
@@ -114,10 +114,10 @@ impl Service {
             memory: MemoryBudget::new(plan.in_flight),
             clock,
         };
-        let stop = watch::Sender::new(false);
+        let stop = CancellationToken::new();
         let registry = FeedRegistry::default();
         let mut feeds = Vec::new();
-        let ids = register_feeds(&ledger, &plan.sources).await?;
+        let ids = register_feeds(&*ledger, &plan.sources).await?;
         for (id, (name, client)) in ids.into_iter().zip(plan.sources) {
             let handle = Handle {
                 name,
@@ -125,12 +125,12 @@ impl Service {
                 client,
                 shared: shared.clone(),
             };
-            feeds.push(Feed::new(&handle, stop.subscribe()));
+            feeds.push(Feed::new(&handle, stop.clone()));
             registry.insert(handle);
         }
         let service = Self {
             feeds,
-            specs,
+            sinks,
             concurrency: plan.concurrency,
             shared,
             registry,
@@ -154,7 +154,7 @@ impl Service {
 
     /// What stops it.
     #[must_use]
-    pub fn stop(&self) -> watch::Sender<bool> {
+    pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
@@ -171,7 +171,9 @@ impl Service {
 
     async fn poll(mut self, polls: Option<usize>, drain: Duration) -> Ended {
         let (memory, clock) = (self.shared.memory.clone(), Arc::clone(&self.shared.clock));
-        let stop = self.stop.subscribe();
+        let stop = self.stop.clone();
+        // Nothing is polled any more when nobody waits for this.
+        let _stopping = stop.clone().drop_guard();
         let scheduler = Scheduler::new(self.concurrency, memory, clock, stop, polls);
         let (change, changes) = mpsc::channel(1);
         let feeds = std::mem::take(&mut self.feeds);
@@ -199,7 +201,7 @@ impl Service {
         drain: Duration,
     ) -> (T, Ended) {
         let Self {
-            specs,
+            sinks: planned,
             shared,
             registry,
             stop,
@@ -209,8 +211,8 @@ impl Service {
         let (lost, mut losses) = mpsc::unbounded_channel();
         let mut sinks = RunningSinks::new(shared.clone(), lost);
         let mut ended = Ended::default();
-        for spec in specs {
-            sinks.start(spec);
+        for sink in planned {
+            sinks.start(sink);
         }
         let done = {
             let mut work = std::pin::pin!(work);
@@ -222,7 +224,7 @@ impl Service {
                     Some((sink, words)) = losses.recv() => {
                         tracing::error!(%sink, "{words}; ending");
                         ended.lost.push((sink, words));
-                        stop.send_replace(true);
+                        stop.cancel();
                     }
                     Some((plan, told)) = plans.recv(), if changes.is_some() => {
                         let Some(changes) = &changes else { continue };
@@ -251,8 +253,7 @@ impl Service {
             tracing::error!(%sink, "{words}");
             ended.lost.push((sink, words));
         }
-        let remains = shared.ledger.call(move |ledger| remains(ledger, names));
-        match remains.await {
+        match remains(&*shared.ledger, names).await {
             Ok((waiting, quarantined)) => {
                 ended.waiting = waiting;
                 ended.quarantined = quarantined;
@@ -266,16 +267,19 @@ impl Service {
 type Counts = Vec<(String, u64)>;
 
 /// What waits for each sink, and what of each source is in quarantine.
-fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), ledger::Error> {
+async fn remains(
+    ledger: &dyn Ledger,
+    sinks: Vec<String>,
+) -> Result<(Counts, Counts), ledger::Error> {
     let mut waiting = Vec::new();
     for name in sinks {
-        let records = ledger.backlog(&name, None)?.records;
+        let records = ledger.backlog(&name, None).await?.records;
         if records > 0 {
             waiting.push((name, records));
         }
     }
     let mut quarantined: BTreeMap<String, u64> = BTreeMap::new();
-    for feed in ledger.feeds()? {
+    for feed in ledger.list_feeds().await? {
         if feed.totals.quarantined > 0 {
             *quarantined.entry(feed.name.source).or_default() += feed.totals.quarantined;
         }
@@ -284,21 +288,19 @@ fn remains(ledger: &dyn Ledger, sinks: Vec<String>) -> Result<(Counts, Counts), 
 }
 
 async fn register_sinks(
-    ledger: &AsyncLedger,
-    specs: &[Arc<PlannedSink>],
-    forget: Vec<String>,
+    ledger: &dyn Ledger,
+    sinks: &[Arc<PlannedSink>],
+    forget: &[String],
 ) -> Result<Vec<Forgotten>, ledger::Error> {
-    let readers: Vec<_> = specs
+    let readers: Vec<_> = sinks
         .iter()
         .map(|one| SinkTask::reader(&one.spec))
         .collect();
-    ledger
-        .call(move |ledger| ledger.register(&readers, &forget))
-        .await
+    ledger.register_readers(&readers, forget).await
 }
 
 async fn register_feeds(
-    ledger: &AsyncLedger,
+    ledger: &dyn Ledger,
     sources: &[(Name, Arc<dyn SourceClient>)],
 ) -> Result<Vec<FeedId>, ledger::Error> {
     let feeds: Vec<(FeedName, String)> = sources
@@ -308,9 +310,7 @@ async fn register_feeds(
             (Handle::feed_name(name, settings), settings.tenant.clone())
         })
         .collect();
-    ledger
-        .call(move |ledger| ledger.register_feeds(&feeds))
-        .await
+    ledger.register_feeds(&feeds).await
 }
 
 fn buffer_limit(spec: &SinkSpec) -> BufferLimit {

@@ -5,7 +5,8 @@ use super::sinks::RunningSinks;
 use super::{Plan, buffer_limit, register_feeds, register_sinks};
 use crate::polling::{Feed, FeedChanges, FeedRegistry, Handle, Shared};
 use std::collections::HashSet;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger as ledger;
 
 /// A plan, and who hears what it changed.
@@ -62,7 +63,7 @@ impl Replan {
 pub(super) struct Reload<'s> {
     pub(super) shared: &'s Shared,
     pub(super) registry: &'s FeedRegistry,
-    pub(super) stop: &'s watch::Sender<bool>,
+    pub(super) stop: &'s CancellationToken,
     pub(super) sinks: &'s mut RunningSinks,
 }
 
@@ -70,7 +71,7 @@ impl Reload<'_> {
     /// Changes the sinks; the feeds' change is the caller's to hand on.
     pub(super) async fn apply(self, plan: Plan) -> Result<(Changed, FeedChanges), ledger::Error> {
         let mut changed = Changed::default();
-        let ledger = &self.shared.ledger;
+        let ledger = &*self.shared.ledger;
         // First, since a feed that is registered and not polled does no harm.
         let ids = register_feeds(ledger, &plan.sources).await?;
         let sinks = plan.pipeline.sinks;
@@ -81,7 +82,7 @@ impl Reload<'_> {
             .map(|sink| sink.spec.name().to_owned())
             .collect();
         let rested = self.sinks.rest(&stays).await;
-        if let Err(error) = register_sinks(ledger, &sinks, Vec::new()).await {
+        if let Err(error) = register_sinks(ledger, &sinks, &[]).await {
             for sink in rested {
                 self.sinks.start(sink);
             }
@@ -89,7 +90,8 @@ impl Reload<'_> {
         }
         self.shared
             .backpressure
-            .set_limits(sinks.iter().map(|one| buffer_limit(&one.spec)).collect());
+            .set_limits(sinks.iter().map(|one| buffer_limit(&one.spec)).collect())
+            .await;
         let mut went: Vec<String> = rested
             .iter()
             .map(|old| old.spec.name().to_owned())
@@ -129,7 +131,7 @@ impl Reload<'_> {
                 Some(_) => changed.feeds.changed.push(feed),
                 None => changed.feeds.added.push(feed),
             }
-            feeds.put.push(Feed::new(&handle, self.stop.subscribe()));
+            feeds.put.push(Feed::new(&handle, self.stop.clone()));
             self.registry.insert(handle);
         }
         for id in self.registry.ids() {

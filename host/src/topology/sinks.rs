@@ -46,7 +46,7 @@ impl RunningSinks {
         let phase = watch::Sender::new(Phase::Running);
         let task = SinkTask::new(
             Arc::clone(spec),
-            self.shared.ledger.blocking(),
+            Arc::clone(&self.shared.ledger),
             self.lost.clone(),
         );
         let running = task.run(self.shared.news.subscribe(), phase.subscribe());

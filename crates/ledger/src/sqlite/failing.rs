@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 pub(super) fn put(
     connection: &Connection,
     reader: &str,
-    part: Partition<'_>,
+    partition: Partition<'_>,
     failure: &Failure,
 ) -> Result<(), Error> {
     connection
@@ -17,7 +17,7 @@ pub(super) fn put(
         )?
         .execute(params![
             reader,
-            part.unwrap_or_default(),
+            partition.unwrap_or_default(),
             failure.at,
             failure.kind,
             failure.words
@@ -28,11 +28,11 @@ pub(super) fn put(
 pub(super) fn remove(
     connection: &Connection,
     reader: &str,
-    part: Partition<'_>,
+    partition: Partition<'_>,
 ) -> Result<(), Error> {
     connection
         .prepare_cached("DELETE FROM failing WHERE reader = ? AND tenant = ?")?
-        .execute([reader, part.unwrap_or_default()])?;
+        .execute([reader, partition.unwrap_or_default()])?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<ReaderFailure>, Error>
         let tenant: String = row.get(1)?;
         Ok(ReaderFailure {
             reader: row.get(0)?,
-            part: (!tenant.is_empty()).then_some(tenant),
+            partition: (!tenant.is_empty()).then_some(tenant),
             since: row.get(2)?,
             failure: Failure {
                 at: row.get(3)?,

@@ -1,9 +1,60 @@
 //! The quarantine's rows.
 
+use super::{Sqlite, rejected};
 use crate::entry::{compress, decompress};
-use crate::{Error, FeedId, NewQuarantine, QuarantineId, Quarantined, Time, Unread};
+use crate::{
+    Error, FeedId, NewQuarantine, NewRejected, Quarantine, QuarantineId, Quarantined, Time, Unread,
+};
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
+
+#[async_trait]
+impl Quarantine for Sqlite {
+    async fn quarantine_rejected(
+        &self,
+        reader: &str,
+        rejected: Vec<NewRejected>,
+        at: Time,
+    ) -> Result<usize, Error> {
+        let reader = reader.to_owned();
+        self.write(move |connection| rejected::put(connection, &reader, &rejected, at))
+            .await
+    }
+
+    async fn list_quarantined(&self, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {
+        self.read(move |connection| list(connection, feed)).await
+    }
+
+    async fn read_quarantined(
+        &self,
+        ids: &[QuarantineId],
+    ) -> Result<Vec<(QuarantineId, Vec<u8>)>, Error> {
+        let ids = ids.to_vec();
+        self.read(move |connection| bodies(connection, &ids)).await
+    }
+
+    async fn mark_tried(&self, ids: &[QuarantineId], at: Time) -> Result<(), Error> {
+        let ids = ids.to_vec();
+        self.write(move |connection| tried(connection, &ids, at))
+            .await
+    }
+
+    async fn retry_quarantined(&self, id: Option<QuarantineId>) -> Result<u64, Error> {
+        self.write(move |connection| {
+            let rejected = rejected::retry(connection, id)?;
+            match id {
+                Some(_) if rejected > 0 => Ok(rejected),
+                _ => Ok(rejected + retry(connection, id)?),
+            }
+        })
+        .await
+    }
+
+    async fn drop_quarantined(&self, id: QuarantineId) -> Result<(), Error> {
+        self.write(move |connection| remove(connection, id)).await
+    }
+}
 
 /// Puts it there, unless it is there already; whether it was not.
 pub(super) fn put(
@@ -93,10 +144,7 @@ fn digest(new: &NewQuarantine) -> [u8; 32] {
     digest.finalize().into()
 }
 
-pub(super) fn list(
-    connection: &Connection,
-    feed: Option<FeedId>,
-) -> Result<Vec<Quarantined>, Error> {
+fn list(connection: &Connection, feed: Option<FeedId>) -> Result<Vec<Quarantined>, Error> {
     let mut statement = connection.prepare_cached(&listing(feed.is_some()))?;
     let rows = statement.query_map([feed.map(|feed| feed.0)], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -140,19 +188,27 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     })
 }
 
-pub(super) fn body(connection: &Connection, id: QuarantineId) -> Result<Vec<u8>, Error> {
-    let found: Option<(i64, Vec<u8>)> = connection
-        .query_row(
-            "SELECT raw_bytes, body FROM quarantine WHERE id = ?",
-            [id.0],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let (size, body) = found.ok_or(Error::NoQuarantine(id.0))?;
-    decompress(&body, usize::try_from(size).unwrap_or_default())
+/// What is kept under these numbers, of those that are there.
+fn bodies(
+    connection: &Connection,
+    ids: &[QuarantineId],
+) -> Result<Vec<(QuarantineId, Vec<u8>)>, Error> {
+    let mut find =
+        connection.prepare_cached("SELECT raw_bytes, body FROM quarantine WHERE id = ?")?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let row: Option<(i64, Vec<u8>)> = find
+            .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((size, body)) = row {
+            let size = usize::try_from(size).unwrap_or_default();
+            found.push((*id, decompress(&body, size)?));
+        }
+    }
+    Ok(found)
 }
 
-pub(super) fn tried(connection: &Connection, ids: &[QuarantineId], at: Time) -> Result<(), Error> {
+fn tried(connection: &Connection, ids: &[QuarantineId], at: Time) -> Result<(), Error> {
     let mut update = connection
         .prepare_cached("UPDATE quarantine SET tried_at = ?, tries = tries + 1 WHERE id = ?")?;
     for id in ids {
@@ -162,7 +218,7 @@ pub(super) fn tried(connection: &Connection, ids: &[QuarantineId], at: Time) -> 
 }
 
 /// What could not be read and was never tried is due at once.
-pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result<u64, Error> {
+fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result<u64, Error> {
     let changed = connection.execute(
         "UPDATE quarantine SET tried_at = 0 WHERE reader IS NULL AND (?1 IS NULL OR id = ?1)",
         [id.map(|id| id.0)],
@@ -173,7 +229,7 @@ pub(super) fn retry(connection: &Connection, id: Option<QuarantineId>) -> Result
     }
 }
 
-pub(super) fn lift(connection: &Connection, id: QuarantineId) -> Result<(), Error> {
+fn remove(connection: &Connection, id: QuarantineId) -> Result<(), Error> {
     let gone = connection
         .prepare_cached("DELETE FROM quarantine WHERE id = ?")?
         .execute([id.0])?;

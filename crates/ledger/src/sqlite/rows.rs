@@ -111,6 +111,20 @@ pub(super) fn feed_progress(connection: &Connection, feed: FeedId) -> Result<Fee
         .ok_or(Error::NoFeed)
 }
 
+/// Keeps what went wrong with a feed.
+pub(super) fn put_failure(
+    connection: &Connection,
+    feed: FeedId,
+    failure: &Failure,
+) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "UPDATE feed SET last_error_at = ?, last_error_kind = ?, last_error = ? WHERE id = ?",
+        )?
+        .execute(params![failure.at, failure.kind, failure.words, feed.0])?;
+    Ok(())
+}
+
 /// Sets a cursor by hand; from when keys are complete then.
 pub(super) fn set_cursor(
     connection: &Connection,

@@ -8,8 +8,9 @@
 
 use crate::Error;
 use rusqlite::Connection;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
 
 /// Pieces of work in one transaction: enough for every source of a busy host, few enough
 /// that none waits long.
@@ -24,13 +25,14 @@ type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> (Result<(), Error>, Re
 
 /// The writing side of a ledger.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Work>>,
+    /// As long as those are many who wait: each has one in it.
+    queue: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
-        let (queue, work) = sync_channel(GROUP);
+        let (queue, work) = channel();
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || write(&connection, &work))?;
@@ -40,17 +42,35 @@ impl Writer {
         })
     }
 
-    /// Does `work` in a transaction, and returns once that is on disk.
-    pub(super) fn run<T: Send + 'static>(
+    /// Does `work` in a transaction, and returns once that is on disk. Once it is polled,
+    /// `work` is done though nobody waits for it any more.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (work, told) = job(work);
-        let gone = |_| Error::Other("its thread has ended".to_owned());
-        let queue = self.queue.as_ref().ok_or(()).map_err(gone)?;
-        queue.send(work).map_err(|_| gone(()))?;
-        told.recv().map_err(|_| gone(()))?
+        let (tell, told) = oneshot::channel();
+        self.enqueue(job(work, move |outcome| _ = tell.send(outcome)))?;
+        told.await.map_err(|_| ended())?
     }
+
+    /// As [`Writer::run`], and waits in this thread.
+    pub(super) fn run_here<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (tell, told) = channel();
+        self.enqueue(job(work, move |outcome| _ = tell.send(outcome)))?;
+        told.recv().map_err(|_| ended())?
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.send(work).map_err(|_| ended())
+    }
+}
+
+fn ended() -> Error {
+    Error::Other("its thread has ended".to_owned())
 }
 
 impl Drop for Writer {
@@ -63,21 +83,19 @@ impl Drop for Writer {
     }
 }
 
-/// Work, and where its outcome comes.
+/// Work, and who hears of its outcome, unless nobody waits for it any more.
 fn job<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-) -> (Work, Receiver<Result<T, Error>>) {
-    let (tell, told) = sync_channel(1);
-    let work: Work = Box::new(move |connection| {
+    tell: impl FnOnce(Result<T, Error>) + Send + 'static,
+) -> Work {
+    Box::new(move |connection| {
         let outcome = connection.and_then(work);
         let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         let reply = move |stands: Result<(), Error>| {
-            // Nobody waits any more when the caller's thread is gone.
-            let _ = tell.send(outcome.and_then(|value| stands.map(|()| value)));
+            tell(outcome.and_then(|value| stands.map(|()| value)));
         };
         (done, Box::new(reply))
-    });
-    (work, told)
+    })
 }
 
 fn write(connection: &Connection, queue: &Receiver<Work>) {

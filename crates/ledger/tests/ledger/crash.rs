@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use watchbell_ledger::{Commit, Ledger, Sqlite};
+use watchbell_ledger::{Commit, Cursors, Outbox, Sqlite};
 
 /// Where the child's ledger is; set for the child alone.
 const FOLDER: &str = "WATCHBELL_TEST_LEDGER";
@@ -14,10 +14,10 @@ const FOLDER: &str = "WATCHBELL_TEST_LEDGER";
 /// Records of one commit.
 const MANY: i64 = 50;
 
-#[test]
-fn what_a_killed_process_was_told_is_there_and_nothing_by_halves() {
+#[tokio::test]
+async fn what_a_killed_process_was_told_is_there_and_nothing_by_halves() {
     if let Some(folder) = std::env::var_os(FOLDER) {
-        commit_for_ever(Path::new(&folder));
+        commit_for_ever(Path::new(&folder)).await;
     }
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -48,22 +48,25 @@ fn what_a_killed_process_was_told_is_there_and_nothing_by_halves() {
             .map_or(told, |last: i64| last.max(told));
 
         let ledger = Sqlite::open(&data).unwrap();
-        let s = feed(&ledger, "s");
+        let s = feed(&ledger, "s").await;
         let cursor = s.cursor.unwrap();
         assert!(cursor >= told, "round {round}: told {told}, there {cursor}");
         assert_eq!(s.keys, u64::try_from(cursor * MANY).unwrap());
         assert_eq!(
-            i64::try_from(waiting(&ledger, "a").len()).unwrap(),
+            i64::try_from(waiting(&ledger, "a").await.len()).unwrap(),
             cursor * MANY
         );
     }
     assert!(told >= 10, "the rounds were too short: {told}");
 }
 
-fn commit_for_ever(folder: &Path) -> ! {
+async fn commit_for_ever(folder: &Path) -> ! {
     let ledger = Sqlite::open(folder).unwrap();
-    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
-    let s = feed(&ledger, "s");
+    ledger
+        .register_readers(&[reader("a", &["s"])], &[])
+        .await
+        .unwrap();
+    let s = feed(&ledger, "s").await;
     let mut cursor = s.cursor.unwrap_or(0);
     loop {
         cursor += 1;
@@ -73,7 +76,7 @@ fn commit_for_ever(folder: &Path) -> ! {
             cursor: Some(cursor),
             ..Commit::new(s.id, NOW)
         };
-        ledger.commit(commit).unwrap();
+        ledger.commit(commit).await.unwrap();
         let mut out = std::io::stdout();
         writeln!(out, "told {cursor}").unwrap();
         out.flush().unwrap();

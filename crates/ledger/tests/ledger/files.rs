@@ -1,11 +1,13 @@
 //! Which files and folders are opened, and who may read them.
 
-use super::support::{NOW, failure, feed, open, put, reader, record, waiting};
+use super::support::{NOW, body, failure, feed, open, put, reader, record, waiting};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use watchbell_ledger::{Commit, Error, Ledger, NewQuarantine, OpenError, Sqlite, Unread};
+use watchbell_ledger::{
+    Commit, Cursors, Error, NewQuarantine, OpenError, Outbox, Quarantine, Sqlite, Unread,
+};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -18,14 +20,15 @@ fn refused(folder: &Path) -> OpenError {
     }
 }
 
-#[test]
-fn folder_and_files_are_for_their_owner_alone() {
+#[tokio::test]
+async fn folder_and_files_are_for_their_owner_alone() {
     let opened = open();
     put(
         &opened.ledger,
-        &feed(&opened.ledger, "s"),
+        &feed(&opened.ledger, "s").await,
         vec![record("x", 1)],
-    );
+    )
+    .await;
     let data = opened.folder.path().join("data");
     assert_eq!(mode(&data), 0o700);
     for file in fs::read_dir(&data).unwrap() {
@@ -36,23 +39,24 @@ fn folder_and_files_are_for_their_owner_alone() {
 
 /// systemd's StateDirectory makes 0755, and a Kubernetes volume with an fsGroup is opened to
 /// the group at each mount. Both were refused.
-#[test]
-fn a_folder_and_files_of_ours_that_others_may_use_are_taken_from_them() {
+#[tokio::test]
+async fn a_folder_and_files_of_ours_that_others_may_use_are_taken_from_them() {
     for (folder_mode, file_mode) in [(0o755, 0o644), (0o2770, 0o660), (0o777, 0o666)] {
         let opened = open();
         let data = opened.folder.path().join("data");
         put(
             &opened.ledger,
-            &feed(&opened.ledger, "s"),
+            &feed(&opened.ledger, "s").await,
             vec![record("x", 1)],
-        );
+        )
+        .await;
         drop(opened.ledger);
         for file in ["ledger.sqlite", "lock"] {
             fs::set_permissions(data.join(file), Permissions::from_mode(file_mode)).unwrap();
         }
         fs::set_permissions(&data, Permissions::from_mode(folder_mode)).unwrap();
         let ledger = Sqlite::open(&data).unwrap();
-        assert_eq!(feed(&ledger, "s").keys, 1);
+        assert_eq!(feed(&ledger, "s").await.keys, 1);
         assert_eq!(mode(&data), 0o700);
         for file in fs::read_dir(&data).unwrap() {
             let path = file.unwrap().path();
@@ -61,30 +65,30 @@ fn a_folder_and_files_of_ours_that_others_may_use_are_taken_from_them() {
     }
 }
 
-#[test]
-fn a_second_one_on_the_same_folder_is_refused_and_may_look() {
+#[tokio::test]
+async fn a_second_one_on_the_same_folder_is_refused_and_may_look() {
     let opened = open();
-    let s = feed(&opened.ledger, "s");
+    let s = feed(&opened.ledger, "s").await;
     let data = opened.folder.path().join("data");
     assert!(matches!(refused(&data), OpenError::Locked { .. }));
     let look = Sqlite::look(&data).unwrap();
-    put(&opened.ledger, &s, vec![record("x", 1)]);
+    put(&opened.ledger, &s, vec![record("x", 1)]).await;
     assert_eq!(
-        look.feeds().unwrap()[0].totals.fresh,
+        look.list_feeds().await.unwrap()[0].totals.fresh,
         1,
         "beside the one that writes"
     );
     assert!(matches!(
-        look.failed(s.id, failure("x")),
+        look.record_failure(s.id, failure("x")).await,
         Err(Error::Other(_))
     ));
     drop(opened.ledger);
-    assert_eq!(look.feeds().unwrap().len(), 1);
+    assert_eq!(look.list_feeds().await.unwrap().len(), 1);
     Sqlite::open(&data).unwrap();
 }
 
-#[test]
-fn a_file_that_is_damaged_cut_short_newer_or_foreign_is_refused_and_left_alone() {
+#[tokio::test]
+async fn a_file_that_is_damaged_cut_short_newer_or_foreign_is_refused_and_left_alone() {
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 5] = [
         ("damaged", |file| {
@@ -117,7 +121,7 @@ fn a_file_that_is_damaged_cut_short_newer_or_foreign_is_refused_and_left_alone()
     for (said, spoil) in spoil {
         let opened = open();
         let records = (0..500).map(|time| record("x", time)).collect();
-        put(&opened.ledger, &feed(&opened.ledger, "s"), records);
+        put(&opened.ledger, &feed(&opened.ledger, "s").await, records).await;
         drop(opened.ledger);
         let data = opened.folder.path().join("data");
         let file = data.join("ledger.sqlite");
@@ -202,14 +206,25 @@ fn age(folder: &Path, count: usize) {
 }
 
 /// What waits in it is delivered, and whose it is is known.
-#[test]
-fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     for count in 1..=EARLIER.len() {
         let opened = open();
-        let (s, other) = (feed(&opened.ledger, "s"), feed(&opened.ledger, "other"));
-        opened.ledger.register(&[reader("a", &["s"])], &[]).unwrap();
-        put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]);
-        opened.ledger.failed(other.id, failure("403")).unwrap();
+        let (s, other) = (
+            feed(&opened.ledger, "s").await,
+            feed(&opened.ledger, "other").await,
+        );
+        opened
+            .ledger
+            .register_readers(&[reader("a", &["s"])], &[])
+            .await
+            .unwrap();
+        put(&opened.ledger, &s, vec![record("x", 1), record("y", 2)]).await;
+        opened
+            .ledger
+            .record_failure(other.id, failure("403"))
+            .await
+            .unwrap();
         let null = |from| NewQuarantine {
             kind: Unread::Element,
             from,
@@ -217,25 +232,29 @@ fn a_file_of_an_earlier_version_is_brought_up_to_date() {
             reason: "no object".to_owned(),
             body: b"null".to_vec(),
         };
-        let quarantine = |ledger: &Sqlite, from| {
+        let quarantine = async |ledger: &Sqlite, from| {
             let commit = Commit {
                 quarantine: vec![null(from)],
                 ..Commit::new(s.id, NOW)
             };
-            ledger.commit(commit).unwrap().quarantined
+            ledger.commit(commit).await.unwrap().quarantined
         };
-        assert_eq!(quarantine(&opened.ledger, 100), 1);
+        assert_eq!(quarantine(&opened.ledger, 100).await, 1);
         drop(opened.ledger);
         age(opened.folder.path(), count);
         let looked = Sqlite::look(&opened.folder.path().join("data"));
         assert!(matches!(looked, Err(OpenError::Older { .. })));
 
         let ledger = Sqlite::open(&opened.folder.path().join("data")).unwrap();
-        assert_eq!(waiting(&ledger, "a"), ["x@1", "y@2"], "version {count}");
-        let start = ledger.position("a", Some("t")).unwrap().acknowledged;
-        let entry = ledger.next("a", Some("t"), start).unwrap();
+        assert_eq!(
+            waiting(&ledger, "a").await,
+            ["x@1", "y@2"],
+            "version {count}"
+        );
+        let start = ledger.position("a", Some("t")).await.unwrap().acknowledged;
+        let entry = ledger.next_entry("a", Some("t"), start).await.unwrap();
         assert!(entry.is_some(), "it is the tenant's");
-        let feeds = ledger.feeds().unwrap();
+        let feeds = ledger.list_feeds().await.unwrap();
         assert_eq!(feeds[1].label, "t", "called as its directory is");
         let error = feeds[0].last_error.clone().unwrap();
         assert_eq!(
@@ -243,16 +262,22 @@ fn a_file_of_an_earlier_version_is_brought_up_to_date() {
             (if count < 4 { "unknown" } else { "forbidden" }, "403")
         );
         assert_eq!(
-            put(&ledger, &feed(&ledger, "s"), vec![record("x", 1)]).fresh,
+            put(&ledger, &feed(&ledger, "s").await, vec![record("x", 1)])
+                .await
+                .fresh,
             0
         );
-        assert_eq!(quarantine(&ledger, 100), 0, "it is there already");
-        assert_eq!(quarantine(&ledger, 200), 1, "that is another one");
-        let kept = ledger.quarantined(Some(s.id)).unwrap();
-        assert_eq!(ledger.quarantined_body(kept[0].id).unwrap(), b"null");
+        assert_eq!(quarantine(&ledger, 100).await, 0, "it is there already");
+        assert_eq!(quarantine(&ledger, 200).await, 1, "that is another one");
+        let kept = ledger.list_quarantined(Some(s.id)).await.unwrap();
+        assert_eq!(body(&ledger, kept[0].id).await, b"null");
         // Numbers that were given before are not given again either.
-        ledger.forget_feed(other.id).unwrap();
-        assert!(feed(&ledger, "another").id > other.id);
-        assert_eq!(ledger.forget_feed(s.id), Ok(2), "its entries are its own");
+        ledger.forget_feed(other.id).await.unwrap();
+        assert!(feed(&ledger, "another").await.id > other.id);
+        assert_eq!(
+            ledger.forget_feed(s.id).await,
+            Ok(2),
+            "its entries are its own"
+        );
     }
 }

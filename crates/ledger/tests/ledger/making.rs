@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
-use watchbell_ledger::{Ledger, OpenError, Sqlite};
+use watchbell_ledger::{Cursors, OpenError, Outbox, Sqlite};
 
 /// Where the child's ledger is; set for the child alone.
 const FOLDER: &str = "WATCHBELL_TEST_NEW_LEDGER";
@@ -32,8 +32,8 @@ fn listing(folder: &Path) -> Vec<(String, u64, Option<SystemTime>)> {
 /// Killed after each change that can be seen in the folder. Once, a file that had its name
 /// and not yet its mark was taken for another program's for ever, and who looked was told
 /// of tables that are missing.
-#[test]
-fn one_that_was_killed_while_it_was_made_is_made_again() {
+#[tokio::test]
+async fn one_that_was_killed_while_it_was_made_is_made_again() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         Sqlite::open(Path::new(&folder)).unwrap();
         return;
@@ -63,7 +63,7 @@ fn one_that_was_killed_while_it_was_made_is_made_again() {
         child.wait().unwrap();
         unfinished += u32::from(!data.join("ledger.sqlite").exists());
         let ledger = Sqlite::open(&data).unwrap_or_else(|error| panic!("round {round}: {error}"));
-        assert!(ledger.feeds().unwrap().is_empty());
+        assert!(ledger.list_feeds().await.unwrap().is_empty());
         drop(ledger);
         let left = listing(&data).into_iter().map(|(name, ..)| name);
         assert_eq!(left.collect::<Vec<_>>(), ["ledger.sqlite", "lock"]);
@@ -71,14 +71,15 @@ fn one_that_was_killed_while_it_was_made_is_made_again() {
     assert!(unfinished > 5, "killed too late: {unfinished} of 60");
 }
 
-#[test]
-fn what_was_begun_and_what_belongs_to_one_that_was_moved_away_is_no_part_of_it() {
+#[tokio::test]
+async fn what_was_begun_and_what_belongs_to_one_that_was_moved_away_is_no_part_of_it() {
     let opened = open();
     put(
         &opened.ledger,
-        &feed(&opened.ledger, "s"),
+        &feed(&opened.ledger, "s").await,
         vec![record("x", 1)],
-    );
+    )
+    .await;
     let old = opened.folder.path().join("data/ledger.sqlite-wal");
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -88,11 +89,14 @@ fn what_was_begun_and_what_belongs_to_one_that_was_moved_away_is_no_part_of_it()
     fs::write(data.join("ledger.sqlite.new"), vec![7; 5000]).unwrap();
     fs::write(data.join("ledger.sqlite.new-journal"), vec![7; 5000]).unwrap();
     let ledger = Sqlite::open(&data).unwrap();
-    assert!(ledger.feeds().unwrap().is_empty());
-    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
-    put(&ledger, &feed(&ledger, "s"), vec![record("y", 1)]);
+    assert!(ledger.list_feeds().await.unwrap().is_empty());
+    ledger
+        .register_readers(&[reader("a", &["s"])], &[])
+        .await
+        .unwrap();
+    put(&ledger, &feed(&ledger, "s").await, vec![record("y", 1)]).await;
     drop(ledger);
-    assert_eq!(waiting(&Sqlite::open(&data).unwrap(), "a"), ["y@1"]);
+    assert_eq!(waiting(&Sqlite::open(&data).unwrap(), "a").await, ["y@1"]);
 }
 
 /// Once, it was made anew in silence: everything would have come again.
@@ -126,12 +130,15 @@ fn one_of_an_earlier_version_that_is_looked_at_is_called_so() {
     assert!(words.contains("watchbell run"), "{words}");
 }
 
-#[test]
-fn what_was_taken_is_spare_and_is_used_before_the_file_grows() {
+#[tokio::test]
+async fn what_was_taken_is_spare_and_is_used_before_the_file_grows() {
     let opened = open();
     let ledger = &opened.ledger;
-    ledger.register(&[reader("a", &["s"])], &[]).unwrap();
-    let s = feed(ledger, "s");
+    ledger
+        .register_readers(&[reader("a", &["s"])], &[])
+        .await
+        .unwrap();
+    let s = feed(ledger, "s").await;
     // Incompressible, and the same each time.
     let mut state = NOW.unsigned_abs();
     let mut big = |time| {
@@ -147,13 +154,14 @@ fn what_was_taken_is_spare_and_is_used_before_the_file_grows() {
         one
     };
     // A page may be spare from the start, and is used.
-    assert!(ledger.unused_bytes().unwrap() < 1 << 16);
-    let done = put(ledger, &s, vec![big(1)]);
+    assert!(ledger.unused_bytes().await.unwrap() < 1 << 16);
+    let done = put(ledger, &s, vec![big(1)]).await;
     ledger
         .acknowledge("a", None, *done.entries.last().unwrap(), None)
+        .await
         .unwrap();
-    let spare = ledger.unused_bytes().unwrap();
+    let spare = ledger.unused_bytes().await.unwrap();
     assert!((1 << 20..2 << 20).contains(&spare), "{spare}");
-    put(ledger, &s, vec![big(2)]);
-    assert!(ledger.unused_bytes().unwrap() < spare / 8);
+    put(ledger, &s, vec![big(2)]).await;
+    assert!(ledger.unused_bytes().await.unwrap() < spare / 8);
 }

@@ -2,7 +2,8 @@
 
 use tempfile::TempDir;
 use watchbell_ledger::{
-    Commit, Committed, EntryId, Failure, Feed, FeedName, Ledger, Reader, Record, Sqlite, Time,
+    Commit, Committed, Cursors, EntryId, Failure, Feed, FeedName, Outbox, Quarantine, QuarantineId,
+    Reader, Record, Sqlite, Time,
 };
 
 /// The local time of every commit.
@@ -32,13 +33,20 @@ impl Opened {
     }
 }
 
-pub(crate) fn feed(ledger: &Sqlite, source: &str) -> Feed {
+/// A feed of the tenant `t`, which is there from then on.
+pub(crate) async fn feed(ledger: &Sqlite, source: &str) -> Feed {
     let name = FeedName {
         source: source.to_owned(),
         tenant: "t".to_owned(),
         api: "siem".to_owned(),
     };
-    ledger.feed(&name).unwrap()
+    if let Some(feed) = ledger.find_feed(&name).await.unwrap() {
+        return feed;
+    }
+    let label = name.tenant.clone();
+    let registered = ledger.register_feeds(&[(name.clone(), label)]).await;
+    registered.unwrap();
+    ledger.find_feed(&name).await.unwrap().unwrap()
 }
 
 pub(crate) fn failure(words: &str) -> Failure {
@@ -65,19 +73,26 @@ pub(crate) fn record(identity: &str, time: Time) -> Record {
 }
 
 /// Commits these records.
-pub(crate) fn put(ledger: &Sqlite, feed: &Feed, records: Vec<Record>) -> Committed {
+pub(crate) async fn put(ledger: &Sqlite, feed: &Feed, records: Vec<Record>) -> Committed {
     let commit = Commit {
         records,
         ..Commit::new(feed.id, NOW)
     };
-    ledger.commit(commit).unwrap()
+    ledger.commit(commit).await.unwrap()
+}
+
+/// What is kept of something in quarantine.
+pub(crate) async fn body(ledger: &Sqlite, id: QuarantineId) -> Vec<u8> {
+    let mut bodies = ledger.read_quarantined(&[id]).await.unwrap();
+    assert_eq!((bodies.len(), bodies[0].0), (1, id));
+    bodies.remove(0).1
 }
 
 /// Everything that waits for a reader, without taking it.
-pub(crate) fn waiting(ledger: &Sqlite, reader: &str) -> Vec<String> {
-    let mut after = ledger.position(reader, None).unwrap().acknowledged;
+pub(crate) async fn waiting(ledger: &Sqlite, reader: &str) -> Vec<String> {
+    let mut after = ledger.position(reader, None).await.unwrap().acknowledged;
     let mut all = Vec::new();
-    while let Some(entry) = ledger.next(reader, None, after).unwrap() {
+    while let Some(entry) = ledger.next_entry(reader, None, after).await.unwrap() {
         after = entry.id;
         all.extend(
             entry
@@ -89,21 +104,25 @@ pub(crate) fn waiting(ledger: &Sqlite, reader: &str) -> Vec<String> {
 }
 
 /// Takes everything that waits for a reader.
-pub(crate) fn take(ledger: &Sqlite, reader: &str) -> Vec<String> {
-    let all = waiting(ledger, reader);
+pub(crate) async fn take(ledger: &Sqlite, reader: &str) -> Vec<String> {
+    let all = waiting(ledger, reader).await;
     let mut last = EntryId::default();
-    while let Some(entry) = ledger.next(reader, None, last).unwrap() {
+    while let Some(entry) = ledger.next_entry(reader, None, last).await.unwrap() {
         last = entry.id;
     }
-    ledger.acknowledge(reader, None, last, None).unwrap();
+    ledger.acknowledge(reader, None, last, None).await.unwrap();
     all
 }
 
 /// Takes everything of one tenant that waits for the reader `a`, which remembers its name.
-pub(crate) fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
-    let mut at = ledger.position("a", Some(tenant)).unwrap().acknowledged;
+pub(crate) async fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
+    let mut at = ledger
+        .position("a", Some(tenant))
+        .await
+        .unwrap()
+        .acknowledged;
     let mut all = Vec::new();
-    while let Some(entry) = ledger.next("a", Some(tenant), at).unwrap() {
+    while let Some(entry) = ledger.next_entry("a", Some(tenant), at).await.unwrap() {
         assert_eq!(entry.tenant, tenant);
         at = entry.id;
         all.extend(
@@ -113,6 +132,9 @@ pub(crate) fn take_part(ledger: &Sqlite, tenant: &str) -> Vec<String> {
         );
     }
     let state = Some(tenant.as_bytes().to_vec());
-    ledger.acknowledge("a", Some(tenant), at, state).unwrap();
+    ledger
+        .acknowledge("a", Some(tenant), at, state)
+        .await
+        .unwrap();
     all
 }

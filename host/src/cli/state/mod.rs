@@ -13,7 +13,7 @@ use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use watchbell_ledger::{Ledger, QuarantineId, Sqlite};
+use watchbell_ledger::{self as ledger, Quarantine as _, QuarantineId, Sqlite};
 use watchbell_settings::TimeBound;
 
 /// Show how far each source was read and what waits for each sink.
@@ -134,7 +134,7 @@ impl State {
             return Err(Failure::new(Exit::Usage, words));
         }
         match self.verb {
-            None => show::show(&config, &look),
+            None => show::show(&config, &look).await,
             Some(Verb::SetCursor(verb)) => verb.run(&config).await,
             Some(Verb::Forget(Forget { source, tenant })) => {
                 give(&config, Order::Forget { source, tenant }).await
@@ -142,12 +142,20 @@ impl State {
             Some(Verb::Quarantine(Quarantine::List(own))) => {
                 look.json |= own.json;
                 look.tenant = own.tenant.or(look.tenant);
-                show::list(&config, &look)
+                show::list(&config, &look).await
             }
             Some(Verb::Quarantine(Quarantine::Show(entry))) => {
                 let ledger = look_at(&config)?;
-                let body = ledger.quarantined_body(QuarantineId(entry.id));
-                show_body(&body.map_err(|e| Failure::new(Exit::Usage, e))?)
+                let id = QuarantineId(entry.id);
+                let bodies = ledger.read_quarantined(&[id]).await;
+                let bodies = bodies.map_err(|e| Failure::new(Exit::Io, e))?;
+                match bodies.first() {
+                    Some((_, body)) => show_body(body),
+                    None => Err(Failure::new(
+                        Exit::Usage,
+                        ledger::Error::NoQuarantine(entry.id),
+                    )),
+                }
             }
             Some(Verb::Quarantine(Quarantine::Retry(retry))) => {
                 give(&config, Order::Retry { id: retry.id }).await

@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 use watchbell_ledger::{
-    self as ledger, Failure, Feed, FeedName, Ledger, Partition, Quarantined, ReaderFailure, Sqlite,
-    Time, Unread,
+    self as ledger, Cursors, Failure, Feed, FeedName, Outbox, Partition, Quarantine, Quarantined,
+    ReaderFailure, Sqlite, Time, Unread,
 };
 
 /// A feed, and whether it is in the configuration still.
@@ -83,10 +83,10 @@ fn configured(file: &Path) -> Option<HashSet<FeedName>> {
     }
 }
 
-pub(super) fn show(file: &Path, look: &Look) -> Result<(), exit::Failure> {
+pub(super) async fn show(file: &Path, look: &Look) -> Result<(), exit::Failure> {
     let ledger = look_at(file)?;
     let told = |e| exit::Failure::new(Exit::Io, e);
-    let mut feeds = ledger.feeds().map_err(told)?;
+    let mut feeds = ledger.list_feeds().await.map_err(told)?;
     if let Some(tenant) = &look.tenant {
         feeds.retain(|feed| feed.is_of(tenant));
         if feeds.is_empty() {
@@ -99,7 +99,7 @@ pub(super) fn show(file: &Path, look: &Look) -> Result<(), exit::Failure> {
         Some(_) => feeds.iter().map(|feed| Some(feed.label.as_str())).collect(),
         None => BTreeSet::from([None]),
     };
-    let sinks = sinks(&ledger, &parts).map_err(told)?;
+    let sinks = sinks(&ledger, &parts).await.map_err(told)?;
     let configured = configured(file);
     let feeds: Vec<FeedRow> = feeds
         .iter()
@@ -131,9 +131,13 @@ pub(super) fn show(file: &Path, look: &Look) -> Result<(), exit::Failure> {
     print(text.as_bytes())
 }
 
-fn sinks(ledger: &Sqlite, parts: &BTreeSet<Partition<'_>>) -> Result<Vec<SinkRow>, ledger::Error> {
-    let failures = ledger.reader_failures()?;
-    let row = |name: String| {
+async fn sinks(
+    ledger: &Sqlite,
+    parts: &BTreeSet<Partition<'_>>,
+) -> Result<Vec<SinkRow>, ledger::Error> {
+    let failures = ledger.list_reader_failures().await?;
+    let mut rows = Vec::new();
+    for name in ledger.list_readers().await? {
         let mut row = SinkRow {
             name,
             acknowledged: 0,
@@ -148,22 +152,22 @@ fn sinks(ledger: &Sqlite, parts: &BTreeSet<Partition<'_>>) -> Result<Vec<SinkRow
             |part: Option<&str>| part.is_none() || parts.contains(&None) || parts.contains(&part);
         let of_sink = failures.iter().filter(|one| one.reader == row.name);
         row.failures = of_sink
-            .filter(|one| is_shown(one.part.as_deref()))
+            .filter(|one| is_shown(one.partition.as_deref()))
             .cloned()
             .collect();
         for part in parts {
-            let position = ledger.position(&row.name, *part)?;
+            let position = ledger.position(&row.name, *part).await?;
             row.acknowledged = row.acknowledged.max(position.acknowledged.number());
             let place = position.state.as_deref().and_then(Place::read);
             row.place = row.place.or(place);
-            let backlog = ledger.backlog(&row.name, *part)?;
+            let backlog = ledger.backlog(&row.name, *part).await?;
             row.entries += backlog.entries;
             row.detections += backlog.records;
             row.bytes += backlog.bytes;
         }
-        Ok(row)
-    };
-    ledger.readers()?.into_iter().map(row).collect()
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 /// Those of one source that fail, by the kind of what went wrong, the most first. One that
@@ -254,7 +258,7 @@ fn sink_json(sink: &SinkRow) -> Value {
 
 fn sink_failure_json(one: &ReaderFailure) -> Value {
     json!({
-        "tenant": one.part,
+        "tenant": one.partition,
         "since": text(one.since),
         "at": text(one.failure.at),
         "kind": one.failure.kind,
@@ -262,13 +266,13 @@ fn sink_failure_json(one: &ReaderFailure) -> Value {
     })
 }
 
-pub(super) fn list(file: &Path, look: &Look) -> Result<(), exit::Failure> {
+pub(super) async fn list(file: &Path, look: &Look) -> Result<(), exit::Failure> {
     let ledger = look_at(file)?;
     let told = |e| exit::Failure::new(Exit::Io, e);
-    let mut quarantined = ledger.quarantined(None).map_err(told)?;
+    let mut quarantined = ledger.list_quarantined(None).await.map_err(told)?;
     if let Some(tenant) = &look.tenant {
         // It is known by its name here, and may be asked for by its id.
-        let feeds = ledger.feeds().map_err(told)?;
+        let feeds = ledger.list_feeds().await.map_err(told)?;
         let of_it = feeds.iter().filter(|feed| feed.is_of(tenant));
         let labels: HashSet<&str> = of_it.map(|feed| feed.label.as_str()).collect();
         quarantined.retain(|one| one.tenant == *tenant || labels.contains(one.tenant.as_str()));

@@ -125,7 +125,7 @@ pub(super) fn sink_text(sink: &SinkRow) -> String {
         ),
     });
     for failure in sink.failures.iter().take(NAMES) {
-        let of = failure.part.as_ref();
+        let of = failure.partition.as_ref();
         let of = of.map(|tenant| format!(" of {tenant}")).unwrap_or_default();
         lines.push(format!(
             "failing      since {}{of}: {}",

@@ -1,6 +1,5 @@
 //! What the feeds of a process share, and what others hold of one.
 
-use super::super::async_ledger::AsyncLedger;
 use super::super::backpressure::Backpressure;
 use super::super::clock::Clock;
 use super::super::memory_budget::MemoryBudget;
@@ -8,13 +7,13 @@ use crate::names::Name;
 use crate::sources::{Source, SourceClient};
 use std::sync::Arc;
 use tokio::sync::watch;
-use watchbell_ledger::{self as ledger, Commit, Committed, FeedId, FeedName};
+use watchbell_ledger::{self as ledger, Commit, Committed, FeedId, FeedName, Ledger};
 
 /// What the feeds of a process share with those who deliver and those who command.
 #[derive(Clone)]
 pub struct Shared {
     /// Where everything is written down.
-    pub ledger: AsyncLedger,
+    pub ledger: Arc<dyn Ledger>,
     /// Whether polling may go on.
     pub backpressure: Backpressure,
     /// Counts commits that left something to deliver.
@@ -31,18 +30,23 @@ impl Shared {
         &self,
         commit: Commit,
     ) -> Result<Committed, ledger::Error> {
-        let (backpressure, news) = (self.backpressure.clone(), self.news.clone());
-        // It is written down whoever still waits for it, and so it is told.
-        self.ledger
-            .call(move |ledger| {
-                let done = ledger.commit(commit)?;
-                backpressure.add_growth(done.bytes);
-                if !done.entries.is_empty() {
-                    news.send_modify(|count| *count += 1);
-                }
-                Ok(done)
-            })
-            .await
+        let shared = self.clone();
+        // A task of its own: it is written down whoever still waits for it, and so it is told.
+        let committed = tokio::spawn(async move {
+            let done = shared.ledger.commit(commit).await?;
+            shared.backpressure.add_growth(done.bytes).await;
+            if !done.entries.is_empty() {
+                shared.news.send_modify(|count| *count += 1);
+            }
+            Ok(done)
+        });
+        match committed.await {
+            Ok(done) => done,
+            Err(error) if error.is_cancelled() => Err(ledger::Error::Cancelled),
+            Err(_) => Err(ledger::Error::Other(
+                "a defect: a commit panicked".to_owned(),
+            )),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use stop::PollStatus;
 use stop::StopReason;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use watchbell_ledger::{Commit, Committed, Covered, FeedId, FeedProgress, Generation};
 
 /// How long a poll goes on that has much to read, before others go first.
@@ -75,13 +75,13 @@ pub struct Feed {
     paused_until: Option<Instant>,
     looked_anew: Instant,
     counts: Counts,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 }
 
 impl Feed {
     /// Of a handle: what others work on, and this reads.
     #[must_use]
-    pub fn new(handle: &Handle, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(handle: &Handle, stop: CancellationToken) -> Self {
         let (client, clock) = (&handle.client, &handle.shared.clock);
         Self {
             name: handle.name.clone(),
@@ -251,7 +251,7 @@ impl Feed {
             return Ok(None);
         };
         self.read_limit = None;
-        let gaps = gaps(&self.shared.ledger, self.id).await?;
+        let gaps = gaps(&*self.shared.ledger, self.id).await?;
         Ok(Some(WindowPlan::new(from, to, gaps, self.window_size)))
     }
 
@@ -263,7 +263,7 @@ impl Feed {
         summary: &mut PollSummary,
     ) -> Result<(), StopReason> {
         while let Some(window) = plan.next_window() {
-            if *self.stop.borrow() {
+            if self.stop.is_cancelled() {
                 return Err(StopReason::Stopped);
             }
             if self.clock().elapsed(began) >= MAX_POLL {
@@ -389,14 +389,13 @@ impl Feed {
     }
 
     async fn feed_progress(&self) -> Result<FeedProgress, StopReason> {
-        let (ledger, id) = (&self.shared.ledger, self.id);
-        Ok(ledger.call(move |ledger| ledger.feed_progress(id)).await?)
+        Ok(self.shared.ledger.feed_progress(self.id).await?)
     }
 
     async fn check_backpressure(&self) -> Result<(), StopReason> {
         let tenant = &self.client.settings().tenant;
         let checked = self.shared.backpressure.check(self.name.as_str(), tenant);
-        checked.await.map_err(StopReason::Backpressure)
+        Ok(checked.await?)
     }
 
     fn observe_answers(&mut self) {

@@ -1,6 +1,5 @@
 //! What could not be read: put into quarantine, tried again.
 
-use super::super::async_ledger::AsyncLedger;
 use super::super::reader::{Diagnosis, Keep, Rows, Unanswered, instant, nanos};
 use super::super::retry::RetryClass;
 use super::super::window_plan::{TimeRange, WindowPlan};
@@ -11,7 +10,7 @@ use crate::sources::PollError;
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use watchbell_ledger::{
-    self as ledger, Covered, FeedId, NewQuarantine, QuarantineId, Quarantined, Time, Unread,
+    self as ledger, Covered, FeedId, Ledger, NewQuarantine, QuarantineId, Quarantined, Time, Unread,
 };
 
 /// From one try of something in quarantine to the next.
@@ -76,7 +75,7 @@ impl Feed {
     ) -> Result<(), StopReason> {
         let (now, began) = (self.clock().wall(), self.clock().monotonic());
         let mut due: BTreeMap<(Time, Time), Vec<QuarantineId>> = BTreeMap::new();
-        for held in quarantined(&self.shared.ledger, self.id).await? {
+        for held in self.shared.ledger.list_quarantined(Some(self.id)).await? {
             // That was read, and waits for somebody to order it to its sink.
             if held.kind == Unread::Rejected {
                 continue;
@@ -88,7 +87,7 @@ impl Feed {
             }
         }
         for ((from, to), ids) in due {
-            if *self.stop.borrow() {
+            if self.stop.is_cancelled() {
                 return Err(StopReason::Stopped);
             }
             let window = TimeRange {
@@ -208,7 +207,7 @@ impl Feed {
         // put there again before that is the same entry, and would go with it.
         let mut unread = Vec::new();
         while let Some(part) = queue.pop() {
-            let is_over = *self.stop.borrow() || self.clock().elapsed(began) >= MAX_POLL;
+            let is_over = self.stop.is_cancelled() || self.clock().elapsed(began) >= MAX_POLL;
             let answer = match is_over {
                 true => None,
                 false => self.reader.probe(part, None, max_bytes).await,
@@ -270,8 +269,9 @@ impl Feed {
         ids: &[QuarantineId],
         window: TimeRange,
     ) -> Result<Vec<NewQuarantine>, StopReason> {
-        let held = quarantined(&self.shared.ledger, self.id).await?;
-        let bodies: HashMap<_, _> = self.bodies(ids.to_vec()).await?.into_iter().collect();
+        let held = self.shared.ledger.list_quarantined(Some(self.id)).await?;
+        let bodies = self.shared.ledger.read_quarantined(ids).await?;
+        let bodies: HashMap<_, _> = bodies.into_iter().collect();
         let narrowed = held.into_iter().filter_map(|held| {
             Some(NewQuarantine {
                 kind: held.kind,
@@ -305,7 +305,8 @@ impl Feed {
         }
         let unreadable: HashSet<&Vec<u8>> = rows.unreadable.iter().collect();
         let (mut gone, mut still) = (Vec::new(), Vec::new());
-        for (id, body) in self.bodies(ids).await? {
+        // Without what somebody dropped meanwhile.
+        for (id, body) in self.shared.ledger.read_quarantined(&ids).await? {
             if unreadable.contains(&body) {
                 still.push(id);
             } else {
@@ -315,28 +316,9 @@ impl Feed {
         Ok((gone, still))
     }
 
-    /// What is kept under these numbers, of what nobody dropped meanwhile.
-    async fn bodies(
-        &self,
-        ids: Vec<QuarantineId>,
-    ) -> Result<Vec<(QuarantineId, Vec<u8>)>, StopReason> {
-        let bodies = self.shared.ledger.call(move |ledger| {
-            let body = |id: QuarantineId| match ledger.quarantined_body(id) {
-                Ok(body) => Ok(Some((id, body))),
-                // Somebody dropped it meanwhile.
-                Err(ledger::Error::NoQuarantine(_)) => Ok(None),
-                Err(error) => Err(error),
-            };
-            ids.into_iter()
-                .filter_map(|id| body(id).transpose())
-                .collect::<Result<Vec<_>, _>>()
-        });
-        Ok(bodies.await?)
-    }
-
     async fn mark_tried(&self, ids: Vec<QuarantineId>) -> Result<(), StopReason> {
-        let (ledger, now) = (&self.shared.ledger, self.clock().ledger_time());
-        Ok(ledger.call(move |ledger| ledger.tried(&ids, now)).await?)
+        let now = self.clock().ledger_time();
+        Ok(self.shared.ledger.mark_tried(&ids, now).await?)
     }
 }
 
@@ -349,18 +331,12 @@ fn covered(window: TimeRange) -> Covered {
     }
 }
 
-async fn quarantined(ledger: &AsyncLedger, id: FeedId) -> Result<Vec<Quarantined>, ledger::Error> {
-    ledger
-        .call(move |ledger| ledger.quarantined(Some(id)))
-        .await
-}
-
 /// The gaps among what is in quarantine of a feed.
 pub(in super::super) async fn gaps(
-    ledger: &AsyncLedger,
+    ledger: &dyn Ledger,
     id: FeedId,
 ) -> Result<Vec<TimeRange>, ledger::Error> {
-    let quarantined = quarantined(ledger, id).await?;
+    let quarantined = ledger.list_quarantined(Some(id)).await?;
     let gaps = quarantined.iter().filter(|one| one.kind == Unread::Gap);
     let window = |one: &Quarantined| TimeRange {
         from: instant(one.from),

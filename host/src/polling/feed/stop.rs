@@ -49,7 +49,17 @@ impl From<ledger::Error> for StopReason {
     fn from(error: ledger::Error) -> Self {
         match error {
             ledger::Error::Moved => Self::CursorMoved,
+            ledger::Error::Cancelled => Self::Stopped,
             error => Self::Ledger(error),
+        }
+    }
+}
+
+impl From<PauseReason> for StopReason {
+    fn from(reason: PauseReason) -> Self {
+        match reason {
+            PauseReason::Ledger(ledger::Error::Cancelled) => Self::Stopped,
+            reason => Self::Backpressure(reason),
         }
     }
 }
@@ -147,11 +157,10 @@ impl Feed {
             };
             let next = u64::try_from(next).unwrap_or(u64::MAX);
             tracing::error!(retry_in_secs = next, "{say}");
-            let (id, at) = (self.id, self.clock().ledger_time());
+            let at = self.clock().ledger_time();
             let failure = Failure { at, kind, words };
             // The ledger may be what is wrong.
-            let ledger = &self.shared.ledger;
-            let _ = ledger.call(move |ledger| ledger.failed(id, failure)).await;
+            let _ = self.shared.ledger.record_failure(self.id, failure).await;
         }
         status
     }

@@ -21,8 +21,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use watchbell_ledger::FeedId;
 
@@ -107,7 +108,7 @@ pub struct Scheduler {
     slow_queue: VecDeque<FeedId>,
     /// The first of the quick ones, which waits for memory for its answer.
     first: Option<FeedId>,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
     /// How often each is polled; none: for ever.
     polls: Option<usize>,
     report: PollingReport,
@@ -121,7 +122,7 @@ impl Scheduler {
         concurrency: u32,
         memory: MemoryBudget,
         clock: Arc<dyn Clock>,
-        stop: watch::Receiver<bool>,
+        stop: CancellationToken,
         polls: Option<usize>,
     ) -> Self {
         let most = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
@@ -155,14 +156,13 @@ impl Scheduler {
                 return self.report;
             }
             let wake = self.wake();
-            let mut stop = self.stop.clone();
             let sleeping = match wake {
                 Some(at) => self.clock.sleep_until(at),
                 None => Box::pin(std::future::pending()),
             };
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = self.stop.cancelled() => break,
                 change = changes.recv(), if is_open => match change {
                     Some(change) => self.change(change),
                     None => is_open = false,

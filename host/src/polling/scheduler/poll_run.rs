@@ -8,7 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// A poll that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(2);
@@ -105,7 +106,7 @@ pub(super) async fn poll(
     mut feed: Box<Feed>,
     mut permit: Permit,
     permits: Permits,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) -> FinishedPoll {
     let clock = Arc::clone(&permits.clock);
     let began = clock.monotonic();
@@ -122,7 +123,7 @@ pub(super) async fn poll(
                     tracing::error!("a poll ended by a defect of ours; the next one is later");
                     PollStatus::Blocked(DEFECT)
                 })),
-                () = overdue(stop.clone(), &*clock) => break Some(PollStatus::Stopped),
+                () = overdue(&stop, &*clock) => break Some(PollStatus::Stopped),
                 () = clock.sleep_until(look_at), if is_quick => match permits.try_slow(max_bytes) {
                     Some(slow) => permit = slow,
                     None if permits.is_wanted() => break None,
@@ -140,9 +141,7 @@ pub(super) async fn poll(
 }
 
 /// Resolves a while after `stop`.
-async fn overdue(mut stop: watch::Receiver<bool>, clock: &dyn Clock) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        return std::future::pending().await;
-    }
+async fn overdue(stop: &CancellationToken, clock: &dyn Clock) {
+    stop.cancelled().await;
     clock.sleep(UNDER_WAY).await;
 }

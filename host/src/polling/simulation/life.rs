@@ -4,19 +4,23 @@ use super::day::{AFTER, DAY, Day};
 use super::service::SimulatedClient;
 use super::world::{SimulatedClock, World, midnight};
 use crate::delivery::record;
-use crate::polling::async_ledger::{AsyncLedger, Pause};
 use crate::polling::clock::Clock;
 use crate::polling::reader::nanos;
 use crate::polling::{Backpressure, Feed, Handle, MemoryBudget, Scheduler, Shared};
 use chrono::TimeDelta;
 use fastrand::Rng;
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
-use watchbell_ledger::{EntryId, FeedId, Ledger, Reader, Sqlite};
+use tokio_util::sync::CancellationToken;
+use watchbell_ledger::{
+    Cursors, EntryId, FeedId, Ledger, Outbox, Pause, Quarantine, Reader, Sqlite,
+};
 
 /// What keeps a ledger's files: memory where there is such a folder, since nothing here is
 /// about power cuts.
@@ -24,6 +28,11 @@ const MEMORY: &str = "/dev/shm";
 
 /// Steps of a day that never ends.
 const TOO_MANY: u64 = 3_000_000;
+
+/// A call between two lives: nobody takes a turn meanwhile.
+fn done<T>(call: impl Future<Output = T>) -> T {
+    call.now_or_never().unwrap()
+}
 
 /// A program that runs for a day.
 pub(super) struct Program {
@@ -110,9 +119,8 @@ impl Program {
         let ledger = self.open();
         let name = "s".parse().unwrap();
         let feed_name = Handle::feed_name(&name, &self.day.settings);
-        let id = ledger
-            .register_feeds(&[(feed_name, "t".to_owned())])
-            .unwrap()[0];
+        let registered = done(ledger.register_feeds(&[(feed_name, "t".to_owned())]));
+        let id = registered.unwrap()[0];
         let world = Arc::clone(&self.world);
         world.begin_life(steps);
         let clock: Arc<dyn Clock> = Arc::new(SimulatedClock(Arc::clone(&world)));
@@ -121,7 +129,7 @@ impl Program {
             let world = Arc::clone(&pausing);
             Box::pin(async move { world.step().await })
         });
-        let ledger = AsyncLedger::simulated(ledger, pause);
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.simulated(pause));
         let memory = MemoryBudget::new(*self.rng.choice([16 << 20, 256 << 20].iter()).unwrap());
         let folder = self.folder.path().to_owned();
         let client = SimulatedClient::new(&world, &self.day, self.rng.fork());
@@ -143,10 +151,10 @@ impl Program {
                 clock: Arc::clone(&clock),
             },
         };
-        let stop = watch::Sender::new(false);
+        let stop = CancellationToken::new();
         let moves = self.move_cursor_now_and_then(id, &handle.shared.ledger);
-        let feed = Feed::new(&handle, stop.subscribe());
-        let scheduler = Scheduler::new(2, memory, Arc::clone(&clock), stop.subscribe(), None);
+        let feed = Feed::new(&handle, stop.clone());
+        let scheduler = Scheduler::new(2, memory, Arc::clone(&clock), stop.clone(), None);
         let (_changes, changed) = mpsc::channel(1);
         let ends = DAY + AFTER;
         // Some are asked to stop, and others die.
@@ -164,7 +172,7 @@ impl Program {
         runtime.block_on(async {
             let stopping = async {
                 clock.sleep(stops.saturating_sub(world.now())).await;
-                stop.send_replace(true);
+                stop.cancel();
                 std::future::pending::<()>().await;
             };
             tokio::select! {
@@ -183,24 +191,21 @@ impl Program {
     fn move_cursor_now_and_then(
         &mut self,
         feed: FeedId,
-        ledger: &AsyncLedger,
+        ledger: &Arc<dyn Ledger>,
     ) -> impl Future<Output = ()> + use<> {
         let (mut rng, moves_it) = (self.operator.fork(), self.has_operator);
-        let (world, ledger) = (Arc::clone(&self.world), ledger.clone());
+        let (world, ledger) = (Arc::clone(&self.world), Arc::clone(ledger));
         async move {
             let clock = SimulatedClock(Arc::clone(&world));
             while moves_it && world.now() < DAY {
                 let pause = Duration::from_secs(rng.u64(3600..20_000));
                 clock.sleep(pause).await;
                 let back = rng.i64(0..30_000) * 1_000_000_000;
-                let moved = ledger.call(move |ledger| {
-                    let stands = ledger.feed_progress(feed)?;
-                    match stands.cursor {
-                        Some(cursor) => ledger.set_cursor(feed, cursor - back, false).map(drop),
-                        None => Ok(()),
-                    }
-                });
-                moved.await.unwrap();
+                let stands = ledger.feed_progress(feed).await.unwrap();
+                if let Some(cursor) = stands.cursor {
+                    let moved = ledger.set_cursor(feed, cursor - back, false).await;
+                    moved.unwrap();
+                }
             }
             std::future::pending::<()>().await;
         }
@@ -210,11 +215,12 @@ impl Program {
         let folder = self.folder.path().join("data");
         let open = || {
             let ledger = Sqlite::open(&folder).unwrap();
+            let ledger = ledger.simulated(Arc::new(|| Box::pin(ready(()))));
             let reader = Reader {
                 name: "file".to_owned(),
                 sources: vec!["s".to_owned()],
             };
-            ledger.register(&[reader], &[]).unwrap();
+            done(ledger.register_readers(&[reader], &[])).unwrap();
             Arc::new(ledger)
         };
         Arc::clone(self.ledger.get_or_insert_with(open))
@@ -223,13 +229,13 @@ impl Program {
     /// What waits goes to the file.
     fn deliver(&mut self) {
         let ledger = self.open();
-        while let Some(entry) = ledger.next("file", None, self.read_to).unwrap() {
+        while let Some(entry) = done(ledger.next_entry("file", None, self.read_to)).unwrap() {
             for bytes in entry.records() {
                 let json = std::str::from_utf8(record::json(bytes).unwrap()).unwrap();
                 *self.file.entry(json.parse().unwrap()).or_default() += 1;
             }
             self.read_to = entry.id;
-            ledger.acknowledge("file", None, entry.id, None).unwrap();
+            done(ledger.acknowledge("file", None, entry.id, None)).unwrap();
         }
     }
 
@@ -252,10 +258,10 @@ impl Program {
         {
             wrong.push(format!("{number} was never there"));
         }
-        for held in ledger.quarantined(Some(feed)).unwrap() {
+        for held in done(ledger.list_quarantined(Some(feed))).unwrap() {
             wrong.push(format!("in quarantine: {held:?}"));
         }
-        let cursor = ledger.feed_progress(feed).unwrap().cursor;
+        let cursor = done(ledger.feed_progress(feed)).unwrap().cursor;
         let day = nanos(midnight() + TimeDelta::from_std(DAY).unwrap());
         if cursor.is_none_or(|cursor| cursor < day) {
             wrong.push(format!("read only up to {cursor:?}"));

@@ -66,9 +66,7 @@ impl Sink for FileSink {
             let delivered = deliver(&mut file, &batch, &checkpoint);
             (file, delivered)
         };
-        let (file, delivered) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| DeliveryError::Defect(error.to_string()))?;
+        let (file, delivered) = tokio::task::spawn_blocking(work).await?;
         self.file = Some(file);
         delivered.map_err(|source| {
             let path = self.path.clone();

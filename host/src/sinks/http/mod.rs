@@ -214,10 +214,7 @@ impl Sink for HttpSink {
         let packing = tokio::task::spawn_blocking(move || {
             body::compress(body::of(&batch, framing), compression)
         });
-        let body = packing
-            .await
-            .map_err(|error| DeliveryError::Defect(error.to_string()))?
-            .map_err(DeliveryError::retry)?;
+        let body = packing.await?.map_err(DeliveryError::retry)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = shared.settings.method();
         *request.headers_mut() = shared.headers.clone();

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use watchbell_ledger::{Ledger, Sqlite};
+use watchbell_ledger::{Cursors, Outbox, Sqlite};
 
 /// From so many kills on, some must have met the gap between writing and acknowledging.
 const MANY: usize = 80;
@@ -46,8 +46,10 @@ impl Held {
         let Ok(ledger) = Sqlite::look(&home.path("data")) else {
             return Self::default();
         };
-        let feeds = ledger.feeds().unwrap();
-        let position = ledger.position("all", None).unwrap_or_default();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let feeds = runtime.block_on(ledger.list_feeds()).unwrap();
+        let position = runtime.block_on(ledger.position("all", None));
+        let position = position.unwrap_or_default();
         let place: Option<Value> = position
             .state
             .map(|state| serde_json::from_slice(&state).unwrap());

@@ -6,10 +6,12 @@ mod disk;
 mod medium;
 
 use super::Sqlite;
-use crate::{Commit, Error, FeedId, FeedName, Ledger, OpenError, Reader, Record, Time};
+use crate::{Commit, Cursors, Error, FeedId, FeedName, OpenError, Outbox, Reader, Record, Time};
 use disk::{Faults, Forgetful};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 /// Cuts of the random run, unless the environment says more.
 const CUTS: u64 = 2000;
@@ -27,11 +29,22 @@ struct Shown {
     place: Option<Vec<u8>>,
 }
 
+/// Waits for a call.
+fn wait<T>(call: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap()
+    });
+    RUNTIME.block_on(call)
+}
+
 fn show(ledger: &Sqlite) -> Shown {
-    let feed = ledger.feed(&name()).unwrap();
-    let position = ledger.position("sink", None).unwrap();
+    let feed = wait(ledger.find_feed(&name())).unwrap().unwrap();
+    let position = wait(ledger.position("sink", None)).unwrap();
     let (mut after, mut waiting) = (position.acknowledged, Vec::new());
-    while let Some(entry) = ledger.next("sink", None, after).unwrap() {
+    while let Some(entry) = wait(ledger.next_entry("sink", None, after)).unwrap() {
         after = entry.id;
         waiting.extend(entry.records().map(<[u8]>::to_vec));
     }
@@ -67,12 +80,13 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         // Made on a real disk: it is there before any power is cut.
         let ledger = Sqlite::open(folder.path()).unwrap();
-        let feed = ledger.feed(&name()).unwrap().id;
+        let registered = wait(ledger.register_feeds(&[(name(), "t".to_owned())]));
+        let feed = registered.unwrap()[0];
         let reader = Reader {
             name: "sink".to_owned(),
             sources: vec!["s".to_owned()],
         };
-        ledger.register(&[reader], &[]).unwrap();
+        wait(ledger.register_readers(&[reader], &[])).unwrap();
         drop(ledger);
         let mut bench = Self {
             disk: Forgetful::new(seed),
@@ -144,19 +158,19 @@ impl Bench {
             records,
             ..Commit::new(self.feed, 1)
         };
-        (self.ledger().commit(commit).map(|_| ()), after)
+        (wait(self.ledger().commit(commit)).map(|_| ()), after)
     }
 
     /// Takes the first entry that waits; likewise.
     fn acknowledge(&self) -> Option<(Result<(), Error>, Shown)> {
         let ledger = self.ledger();
-        let at = ledger.position("sink", None).ok()?.acknowledged;
-        let entry = ledger.next("sink", None, at).ok()??;
+        let at = wait(ledger.position("sink", None)).ok()?.acknowledged;
+        let entry = wait(ledger.next_entry("sink", None, at)).ok()??;
         let mut after = self.shown.clone();
         after.waiting.drain(..entry.len);
         let place = format!("{:?}", entry.id).into_bytes();
         after.place = Some(place.clone());
-        let done = ledger.acknowledge("sink", None, entry.id, Some(place));
+        let done = wait(ledger.acknowledge("sink", None, entry.id, Some(place)));
         Some((done, after))
     }
 

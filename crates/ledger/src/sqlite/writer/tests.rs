@@ -10,13 +10,15 @@ fn nearly_full(folder: &tempfile::TempDir) -> Connection {
 }
 
 fn keep(word: &'static str, bytes: usize) -> (Work, Receiver<Result<(), Error>>) {
-    job(move |connection| {
+    let (tell, told) = channel();
+    let work = move |connection: &Connection| {
         connection.execute(
             "INSERT INTO kept VALUES (?, zeroblob(?))",
             rusqlite::params![word, i64::try_from(bytes).unwrap()],
         )?;
         Ok(())
-    })
+    };
+    (job(work, move |outcome| _ = tell.send(outcome)), told)
 }
 
 fn kept(connection: &Connection) -> Vec<String> {

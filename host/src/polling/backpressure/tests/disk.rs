@@ -22,7 +22,8 @@ const MOUNT: &str = "mount -t tmpfs -o size=128m tmpfs \"$WATCHBELL_TEST_DISK\" 
 #[test]
 fn polling_goes_on_when_the_backlog_that_filled_the_disk_was_taken() {
     if let Some(disk) = std::env::var_os(DISK) {
-        return fill_and_drain(Path::new(&disk));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        return runtime.block_on(fill_and_drain(Path::new(&disk)));
     }
     let folder = tempfile::tempdir().unwrap();
     let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
@@ -47,27 +48,28 @@ fn polling_goes_on_when_the_backlog_that_filled_the_disk_was_taken() {
     println!("not run: this machine allows no mount namespace");
 }
 
-fn fill_and_drain(disk: &Path) {
+async fn fill_and_drain(disk: &Path) {
     let ledger: Arc<dyn Ledger> = Arc::new(Sqlite::open(disk).unwrap());
     let reader = Reader {
         name: "sink".to_owned(),
         sources: vec!["source".to_owned()],
     };
-    ledger.register(&[reader], &[]).unwrap();
-    let feed = ledger.feed(&FeedName {
+    ledger.register_readers(&[reader], &[]).await.unwrap();
+    let name = FeedName {
         source: "source".to_owned(),
         tenant: "tenant".to_owned(),
         api: "siem".to_owned(),
-    });
-    let feed = feed.unwrap().id;
+    };
+    let registered = ledger.register_feeds(&[(name, "tenant".to_owned())]).await;
+    let feed = registered.unwrap()[0];
     let backpressure = Backpressure::new(
-        AsyncLedger::new(Arc::clone(&ledger)),
+        Arc::clone(&ledger),
         Arc::new(SystemClock),
         Vec::new(),
         disk.to_owned(),
         LEAST,
     );
-    let is_shut = || match backpressure.check_with(&*ledger, "source", "tenant") {
+    let is_shut = async || match backpressure.check("source", "tenant").await {
         Ok(()) => false,
         Err(PauseReason::Disk { .. }) => true,
         Err(error) => panic!("{error}"),
@@ -75,7 +77,7 @@ fn fill_and_drain(disk: &Path) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut last = EntryId::default();
     for time in 0.. {
-        if is_shut() {
+        if is_shut().await {
             break;
         }
         let bytes = std::iter::repeat_with(|| random.u8(..)).take(1 << 20);
@@ -88,15 +90,15 @@ fn fill_and_drain(disk: &Path) {
             records: vec![record],
             ..Commit::new(feed, time)
         };
-        last = *ledger.commit(commit).unwrap().entries.last().unwrap();
+        last = *ledger.commit(commit).await.unwrap().entries.last().unwrap();
     }
-    ledger.acknowledge("sink", None, last, None).unwrap();
-    assert!(!is_shut(), "what was taken is room again");
+    ledger.acknowledge("sink", None, last, None).await.unwrap();
+    assert!(!is_shut().await, "what was taken is room again");
 
-    let free = backpressure.free().unwrap();
+    let free = backpressure.free().await.unwrap();
     let most = usize::try_from(free - LEAST / FLOOR + MIB).unwrap();
     std::fs::write(disk.join("filler"), vec![0; most]).unwrap();
-    let spare = ledger.unused_bytes().unwrap();
+    let spare = ledger.unused_bytes().await.unwrap();
     assert!(spare > LEAST, "{spare}");
-    assert!(is_shut(), "a commit needs the disk itself");
+    assert!(is_shut().await, "a commit needs the disk itself");
 }
