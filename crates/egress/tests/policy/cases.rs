@@ -60,7 +60,11 @@ struct Draw<'a>(Rng, &'a Table);
 pub(crate) fn case_from_seed(seed: u64, table: &Table) -> Case {
     let mut draw = Draw(Rng::with_seed(seed), table);
     let nat64: Vec<_> = (0..draw.0.usize(..3)).map(|_| draw.nat64()).collect();
-    let (host, resolved) = (draw.host(&nat64), draw.address(&nat64));
+    let host = draw.host(&nat64);
+    let resolved = match host {
+        Host::Address(literal) if draw.one_in(2) => literal,
+        _ => draw.address(&nat64),
+    };
     let scheme = draw.one(&[Scheme::Http, Scheme::Https, Scheme::Https, Scheme::Https]);
     let default = ("", scheme.default_port().unwrap());
     let (port_text, port) = draw.one(&[default, default, (":0443", 443), (":80", 80), (":1", 1)]);
@@ -83,7 +87,7 @@ pub(crate) fn case_from_seed(seed: u64, table: &Table) -> Case {
     let url = parts.concat() + path;
     Case {
         entries: draw.entries(&host, port, &nat64),
-        opened: draw.opened(&host, resolved),
+        opened: draw.opened(resolved),
         nat64,
         target: (wrong >= MALFORMED.len()).then_some(Target { scheme, host, port }),
         spoilt_url: draw.with_one_sign_changed(&url),
@@ -113,25 +117,16 @@ impl Draw<'_> {
     }
 
     /// What an operator has opened: all, nothing, or some of the registries' ranges and what
-    /// is around the case's own addresses.
-    fn opened(&mut self, host: &Host, resolved: IpAddr) -> Vec<IpNet> {
-        let literal = match host {
-            Host::Address(literal) => *literal,
-            Host::Name(_) => resolved,
-        };
-        let around = [literal, resolved].map(|address| {
-            let width = if address.is_ipv4() { 32 } else { 128 };
-            IpNet::new(address, self.0.u8(width / 4..=width)).unwrap()
-        });
+    /// is around the case's address.
+    fn opened(&mut self, address: IpAddr) -> Vec<IpNet> {
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let around = IpNet::new(address, self.0.u8(width / 4..=width)).unwrap();
         match self.0.usize(..10) {
             0 => ["0.0.0.0/0", "::/0"]
                 .map(|all| all.parse().unwrap())
                 .to_vec(),
             1..=4 => Vec::new(),
-            _ => around
-                .into_iter()
-                .chain((0..6).map(|_| self.one(self.1).0))
-                .collect(),
+            _ => (0..6).map(|_| self.one(self.1).0).chain([around]).collect(),
         }
     }
 
