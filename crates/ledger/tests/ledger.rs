@@ -11,10 +11,13 @@
 mod ledger {
     mod calls;
     mod crash;
+    mod cursors;
     mod files;
     mod forgetting;
     mod making;
     mod model;
     mod promises;
+    mod quarantine;
+    mod readers;
     mod support;
 }

@@ -9,7 +9,8 @@ use watchbell_ledger::private_folder;
 use watchbell_settings::{KeyPath, Report, Table, nearest};
 
 use super::labels;
-use super::sections::{Config, Kind};
+use super::root::Config;
+use super::sections::Kind;
 use crate::names::{Name, TenantKeys};
 use watchbell_secrets::{SecretLocation, SecretSettings};
 

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use watchbell_settings::{KeyPath, Report};
 
-use super::sections::{Config, Kind};
+use super::root::Config;
+use super::sections::Kind;
 use super::tenants;
 use crate::names::Name;
 use crate::sources::Source;

@@ -29,6 +29,7 @@ mod labels;
 mod may_override;
 mod merge;
 mod paths;
+mod root;
 mod schema;
 mod secrets;
 mod sections;
@@ -43,8 +44,8 @@ use watchbell_settings::{ConfigError, Env, Node, Parser, Table, Value};
 use watchbell_secrets::files;
 
 pub use document::Document;
+pub use root::{Config, Loaded};
 pub use schema::{reference, schema};
-pub use sections::{Config, Loaded};
 pub use sink::Sink;
 pub use transform::Transform;
 

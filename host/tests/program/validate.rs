@@ -190,7 +190,10 @@ fn options_that_a_bundled_component_refuses_and_a_missing_ca_file_are_named() {
             "`Severity` stands here again",
         ),
         (
-            format!("{}{transform}filter = \" \"\n", sink.replace("contoso", "none")),
+            format!(
+                "{}{transform}filter = \" \"\n",
+                sink.replace("contoso", "none")
+            ),
             "transforms.none: filter: it is empty; write a filter, or `.` for everything",
         ),
     ] {
