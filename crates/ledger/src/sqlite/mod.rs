@@ -36,7 +36,7 @@ use writer::Writer;
 /// What a simulation does between two steps: others' turns, or the end of the process.
 pub type Pause = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// A ledger in a folder.
+/// A ledger in a folder. Its calls are made within a tokio runtime.
 pub struct Sqlite {
     shared: Arc<Shared>,
     /// Awaited before and after each call, which then is made in the thread that awaits it.

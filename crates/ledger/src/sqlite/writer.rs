@@ -25,7 +25,7 @@ type Work = Box<dyn FnOnce(Result<&Connection, Error>) -> (Result<(), Error>, Re
 
 /// The writing side of a ledger.
 pub(super) struct Writer {
-    /// As long as those are many who wait: each has one in it.
+    /// Unbounded: each caller puts one piece in and waits, and would hold it otherwise.
     queue: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
