@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder on which a disk must be mounted is none.
+/// No disk is mounted at a path that `require_mount` names.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum MountError {

@@ -14,6 +14,9 @@ use std::time::Duration;
 use crate::error::{BackendError, FileFault};
 use crate::files;
 use crate::secret::Secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchbell_settings::Seconds;
 
 /// Bytes of a file of secrets, or of a program's answer.
 pub(crate) const MAX_BYTES: u64 = 16 << 20;
@@ -22,27 +25,57 @@ pub(crate) const MAX_BYTES: u64 = 16 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretSettings {
-    /// In the environment; a key is a variable's name.
-    Env,
+    /// In the environment.
+    Env(EnvSettings),
     /// In a file that holds a JSON object.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
+    File(FileSettings),
     /// In a folder with a file for each.
-    Directory {
-        /// The folder.
-        path: PathBuf,
-    },
+    Directory(DirectorySettings),
     /// With a program.
-    Exec {
-        /// The program and its arguments. Not empty.
-        command: Vec<String>,
-        /// The environment that it has, beside `PATH`.
-        environment: BTreeMap<String, Secret>,
-        /// How long it may take.
-        timeout: Duration,
-    },
+    Exec(ExecSettings),
+}
+
+/// A key is the name of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvSettings {}
+
+/// A key is a member of the JSON object in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSettings {
+    /// The file that holds the JSON object. A relative path is relative to the configuration
+    /// file.
+    pub path: PathBuf,
+}
+
+/// A key is a file in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySettings {
+    /// The folder. A relative path is relative to the configuration file.
+    pub path: PathBuf,
+}
+
+/// A program is asked for the keys, by the protocol of Vector's exec backend.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecSettings {
+    /// The program and its arguments. It reads the keys as JSON on standard input and writes the
+    /// secrets as JSON to standard output.
+    #[schemars(length(min = 1), extend("examples" = [["/usr/local/bin/vault-get", "--team", "security"]]))]
+    pub command: Vec<String>,
+    /// Environment variables of the program, beside `PATH`. It gets no others.
+    #[serde(default)]
+    pub environment: BTreeMap<String, Secret>,
+    /// Seconds that the program may take. Default: 5.
+    #[serde(default = "five_seconds")]
+    pub timeout: Seconds,
+}
+
+/// As Vector has it.
+fn five_seconds() -> Seconds {
+    Seconds(Duration::from_secs(5))
 }
 
 /// What is in a backend for a key: the secret, or why there is none.

@@ -29,7 +29,7 @@ mod store;
 
 pub mod files;
 
-pub use backend::SecretSettings;
+pub use backend::{DirectorySettings, EnvSettings, ExecSettings, FileSettings, SecretSettings};
 pub use error::{
     BackendError, FileFault, ProgramFault, SealError, SealFault, SecretError, SecretFileError,
 };

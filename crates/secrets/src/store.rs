@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::backend::{self, Found, SecretSettings};
+use crate::backend::{self, DirectorySettings, ExecSettings, FileSettings, Found, SecretSettings};
 use crate::error::{BackendError, SecretError};
 use crate::files;
 use crate::location::SecretLocation;
@@ -95,7 +95,7 @@ impl Secrets {
             };
             let mut cache = backend.cache();
             cache.named.retain(is_named);
-            if matches!(backend.settings, SecretSettings::Exec { .. }) {
+            if matches!(backend.settings, SecretSettings::Exec(_)) {
                 cache.values.retain(|key, _| is_named(key));
             }
         }
@@ -191,7 +191,8 @@ impl Secrets {
     /// [`SecretError`].
     pub async fn validate(&self, location: &SecretLocation) -> Result<bool, SecretError> {
         if let SecretLocation::Backend(reference) = location
-            && let SecretSettings::Exec { command, .. } = &self.backend(reference)?.settings
+            && let SecretSettings::Exec(ExecSettings { command, .. }) =
+                &self.backend(reference)?.settings
         {
             let found = program::find(command).await;
             found.map_err(|error| SecretError::Backend {
@@ -216,10 +217,12 @@ impl Secrets {
 impl Backend {
     async fn get(&self, key: &str, anew: bool) -> Found {
         match &self.settings {
-            SecretSettings::Env => backend::in_env(key),
-            SecretSettings::Directory { path } => backend::in_folder(path, key).await,
-            SecretSettings::File { path } => self.in_file(path.clone(), key).await,
-            SecretSettings::Exec { .. } => self.ask_program(key, anew).await,
+            SecretSettings::Env(_) => backend::in_env(key),
+            SecretSettings::Directory(DirectorySettings { path }) => {
+                backend::in_folder(path, key).await
+            }
+            SecretSettings::File(FileSettings { path }) => self.in_file(path.clone(), key).await,
+            SecretSettings::Exec(_) => self.ask_program(key, anew).await,
         }
     }
 
@@ -266,11 +269,11 @@ impl Backend {
     }
 
     async fn ask_program(&self, key: &str, anew: bool) -> Found {
-        let SecretSettings::Exec {
+        let SecretSettings::Exec(ExecSettings {
             command,
             environment,
             timeout,
-        } = &self.settings
+        }) = &self.settings
         else {
             return Err(BackendError::NoProgram);
         };
@@ -300,7 +303,7 @@ impl Backend {
             keys
         };
         let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let answer = program::ask(command, environment, *timeout, &asked).await;
+        let answer = program::ask(command, environment, timeout.0, &asked).await;
         let (mut cache, at) = (self.cache(), Instant::now());
         let answer = answer.inspect_err(|error| cache.failed = Some((at, error.clone())))?;
         let is_asked = |(name, _): &(String, Found)| keys.contains(name);

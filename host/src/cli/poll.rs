@@ -3,7 +3,7 @@
 use super::data_dir::not_opened;
 use super::print::printed;
 use super::settings::{QueryArgs, SourceArgs};
-use crate::delivery::Codec;
+use crate::delivery::LoadedCodec;
 use crate::exit::{Exit, Failure};
 use crate::names::Name;
 use crate::polling::{Handle, PreviewError, preview};
@@ -222,7 +222,7 @@ fn write_array(out: &mut dyn Write, alerts: &[Alert]) -> io::Result<()> {
 /// The detections as CSV with a header, by the bundled encoder, and what to say of those
 /// that it cannot write.
 async fn csv(engine: &Engine, alerts: &[Alert]) -> Result<(Vec<u8>, Option<String>), Failure> {
-    let codec = Codec::csv(engine)
+    let codec = LoadedCodec::csv(engine)
         .await
         .map_err(|e| Failure::new(Exit::Internal, e))?;
     let (bytes, rejected) = codec

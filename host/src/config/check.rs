@@ -239,7 +239,7 @@ fn own_files(config: &Config, file: Option<&Path>) -> HashSet<PathBuf> {
         _ => None,
     });
     let backends = config.secrets.values().filter_map(|backend| match backend {
-        SecretSettings::File { path } => Some(path.clone()),
+        SecretSettings::File(file) => Some(file.path.clone()),
         _ => None,
     });
     let read = config.files().into_iter().chain(file.map(Path::to_owned));

@@ -14,6 +14,19 @@ fn secrets_of_sources() -> impl Iterator<Item = &'static str> {
     sources::TYPES.iter().flat_map(|one| one.secrets).copied()
 }
 
+/// The settings of a section that are secrets; of another than the sinks, the sources'.
+fn secrets(section: Option<&&str>) -> Vec<String> {
+    let mut all: Vec<String> = match section {
+        Some(&"sinks") => {
+            let settings = sinks::TYPES.iter().flat_map(|one| one.secrets);
+            settings.map(|setting| setting.join(".")).collect()
+        }
+        _ => secrets_of_sources().map(str::to_owned).collect(),
+    };
+    all.dedup();
+    all
+}
+
 /// Replaces every reference below `table` and reports those that cannot be.
 pub(super) fn table(table: &mut Table, path: &KeyPath, env: &Env<'_>, problems: &mut Vec<Problem>) {
     interpolation(env).table(table, path, problems);
@@ -45,13 +58,13 @@ fn refuse_unresolved(text: &str, path: &KeyPath) -> Result<(), String> {
         return Ok(());
     }
     // Elsewhere a filter may say `.SECRET[0]`, and a command `${x}`.
-    let is_sent = matches!(path.first(), Some(&("sources" | "proxy")));
+    let is_sent = matches!(path.first(), Some(&("sources" | "proxy" | "sinks")));
     if wants_secret && is_unresolved(text) {
         Err("holds SECRET[ or ${ that nothing replaces; write SECRET[backend.key] and nothing else: letters, digits, _, - and . in the key".to_owned())
     } else if SecretRef::stands_in(text) {
         Err(format!(
             "refers to a secret backend; that may stand in {} only",
-            secrets_of_sources().collect::<Vec<_>>().join(" and ")
+            secrets(path.first()).join(" and ")
         ))
     } else if is_sent && is_unresolved(text) {
         Err("holds SECRET[ or ${ that nothing replaces, so it would be sent as it stands; remove it".to_owned())

@@ -103,7 +103,7 @@ pub(super) const MAX_CONCURRENCY_LIMIT: u32 = 4096;
 /// Names that downstream reads.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawLogSchema {
+pub(super) struct LogSchema {
     /// The member that names the tenant in each object that leaves, and its column in CSV. "" is
     /// none. Default: `tenant` in sinks that a source with `tenants` leads to, none in others.
     #[serde(default)]
@@ -113,7 +113,7 @@ pub(super) struct RawLogSchema {
 /// Where metrics are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawMetrics {
+pub(super) struct MetricsSettings {
     /// The address and the port where Prometheus may fetch `/metrics`.
     listen: Listen,
 }
@@ -153,11 +153,11 @@ pub(super) fn read<'t>(root: &'t Table, env: &Env<'_>, report: &mut Report<'t>) 
         } else if key == MAX_IN_FLIGHT {
             config.max_in_flight = decode(&entry.node, &path, &[], report);
         } else if key == LOG_SCHEMA {
-            let schema: Option<RawLogSchema> = decode(&entry.node, &path, &[], report);
+            let schema: Option<LogSchema> = decode(&entry.node, &path, &[], report);
             config.tenant_keys = schema.unwrap_or_default().tenant_key;
         } else if key == METRICS {
             config.metrics =
-                decode::<RawMetrics>(&entry.node, &path, &[], report).map(|raw| raw.listen.0);
+                decode::<MetricsSettings>(&entry.node, &path, &[], report).map(|raw| raw.listen.0);
         } else if key == PROXY {
             config.proxy = decode::<ProxySettings>(&entry.node, &path, &[], report)
                 .and_then(|proxy| proxy.proxies(&path, report));

@@ -49,17 +49,17 @@ pub(super) fn rivals(source: &Table, key: &str) -> impl Iterator<Item = &'static
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "the schema alone is made of it")]
-pub(super) enum RawSetting {
+pub(super) enum TenantsSchema {
     /// The file or folder.
     Path(PathBuf),
     /// The file or folder, and what entries may set.
-    Table(RawTenants),
+    Table(TenantsTable),
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema alone is made of it")]
-pub(super) struct RawTenants {
+pub(super) struct TenantsTable {
     /// A file (TOML, YAML, JSON or CSV) with an entry for each tenant, or a folder with a file
     /// for each. A relative path is relative to the configuration file.
     path: PathBuf,

@@ -81,7 +81,7 @@ pub(super) struct Bisected<M> {
     pub(super) rejected: Vec<Rejected>,
 }
 
-/// A batch on its way. Where it was stopped it goes on.
+/// A bisection in progress. It can be interrupted, and goes on where it stopped.
 pub(super) struct Bisection<M> {
     /// First in, first out: whether anything succeeds shows before single items are tried.
     waiting: VecDeque<Range<usize>>,

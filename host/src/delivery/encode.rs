@@ -5,9 +5,9 @@ use super::error::{LoadFault, RouteError};
 use super::identity::Identity;
 use super::parts;
 use super::process::{Work, all};
-use super::tenant::{Said, TenantMember};
 use crate::codecs;
 use crate::sinks::{Format, is_json};
+use crate::tenant_member::{Said, TenantMember};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use std::ops::Range;
@@ -18,10 +18,10 @@ use watchbell_sandbox::{
 };
 
 /// How a sink's bytes are made.
-pub enum Codec {
+pub enum LoadedCodec {
     /// The alert's JSON, one object a line.
     Json,
-    /// A component. Boxed: it is much larger than nothing.
+    /// A component. Boxed because `Json` holds no data and this variant is large.
     Component(Box<EncoderStep>),
 }
 
@@ -35,7 +35,7 @@ pub struct EncoderStep {
     pub(super) format: Description,
 }
 
-impl Codec {
+impl LoadedCodec {
     /// The bundled CSV encoder with its usual settings.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Codec {
 
 /// Alerts that are encoded by themselves.
 struct Alone<'a> {
-    codec: &'a Codec,
+    codec: &'a LoadedCodec,
     alerts: &'a [Alert],
 }
 

@@ -98,7 +98,7 @@ pub enum RouteError {
     Ledger(ledger::Error),
     /// The ledger holds what this program did not write.
     #[error(transparent)]
-    Record(#[from] super::record::Unreadable),
+    Record(#[from] crate::record::Unreadable),
     /// The program is ending, and this was not begun.
     #[error("the program is ending")]
     Cancelled,

@@ -1,16 +1,16 @@
 //! Plugins, loaded and asked whether they take their options.
 
-use super::encode::{Codec, EncoderStep};
+use super::encode::{EncoderStep, LoadedCodec};
 use super::error::LoadFault;
 use super::identity::Identity;
 use super::probe::probe;
-use super::process::Step;
+use super::process::LoadedTransform;
 use crate::codecs::CodecConfig;
 use crate::component::{self, Plugin, PluginComponent};
 use std::path::Path;
 use watchbell_sandbox::{Encoder, Engine, Limits, LoadError, Options, Processor, read_component};
 
-impl Step {
+impl LoadedTransform {
     /// Loads a transform, which `name` says, and has it handle a sample.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Step {
     }
 }
 
-impl Codec {
+impl LoadedCodec {
     /// Loads a codec, which `name` says, and has it handle a sample.
     ///
     /// # Errors

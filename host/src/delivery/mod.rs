@@ -15,25 +15,22 @@ mod partition;
 mod probe;
 mod probe_entries;
 mod process;
-pub mod record;
 mod report;
 mod route;
-mod tenant;
 mod tenant_queue;
 
 use crate::names::{Name, TenantKey};
 use crate::sinks::{Format, SinkFactory};
+use crate::tenant_member::TenantMember;
 pub use deliver::{LostSinks, Phase, SinkTask};
-pub use encode::Codec;
+pub use encode::LoadedCodec;
 pub use error::{LoadFault, PipelineError, RouteError};
 use identity::Identity;
-pub(crate) use process::Step;
+pub(crate) use process::LoadedTransform;
 use route::Encoded;
 pub(crate) use route::Route;
 use std::ops::Range;
 use std::sync::Arc;
-use tenant::TenantMember;
-pub(crate) use tenant::has_member;
 use watchbell_ledger::Entry;
 use watchbell_sandbox::Alert;
 
@@ -46,7 +43,7 @@ pub struct SinkSpec {
     tenant_key: Option<TenantKey>,
     name: Name,
     routes: Vec<Route>,
-    codec: Codec,
+    codec: LoadedCodec,
     /// How the codec's events become a file.
     format: Arc<Format>,
     identity: Arc<Identity>,
@@ -63,7 +60,7 @@ impl SinkSpec {
         name: Name,
         kind: &'static str,
         routes: Vec<Route>,
-        codec: Codec,
+        codec: LoadedCodec,
         factory: Arc<dyn SinkFactory>,
     ) -> Self {
         Self {

@@ -7,7 +7,7 @@
 
 use super::bisect::Failure;
 use super::identity::Identity;
-use super::tenant::TenantMember;
+use crate::tenant_member::TenantMember;
 use watchbell_detection::{self as detection, SAMPLES, Timestamp, split};
 use watchbell_sandbox::{Alert, Severity};
 

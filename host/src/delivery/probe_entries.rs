@@ -1,4 +1,5 @@
-//! Whose alerts show whether a plugin works at all, when it failed for all of an entry.
+//! Picks entries of other tenants, to tell a broken plugin from an entry that is bad as a
+//! whole.
 
 use watchbell_ledger::{Entry, EntryId, Error, Ledger};
 

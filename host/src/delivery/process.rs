@@ -6,7 +6,7 @@
 use super::bisect::Failure;
 use super::calls;
 use super::identity::Identity;
-use super::tenant::{Said, TenantMember};
+use crate::tenant_member::{Said, TenantMember};
 use std::sync::Arc;
 use watchbell_sandbox::{Alert, CallError, Limits, Options, PluginError, Processor};
 
@@ -49,7 +49,7 @@ pub(super) async fn all<W: Work>(work: &W, alerts: &[Alert]) -> Result<Vec<W::Ma
 }
 
 /// A transform: a component and its options.
-pub(crate) struct Step {
+pub(crate) struct LoadedTransform {
     pub(super) identity: Arc<Identity>,
     pub(super) processor: Processor,
     pub(super) options: Options,
@@ -57,7 +57,7 @@ pub(crate) struct Step {
     pub(super) limits: Limits,
 }
 
-impl Work for Step {
+impl Work for LoadedTransform {
     type Made = Alert;
 
     fn identity(&self) -> &Arc<Identity> {
@@ -84,7 +84,7 @@ impl Work for Step {
     }
 }
 
-impl Step {
+impl LoadedTransform {
     /// What the transform makes of a batch, each alert with its tenant.
     pub(super) async fn process(
         &self,

@@ -6,11 +6,12 @@
 use super::bisect::{Attempt, Failure, Fault, Rejected, bisect};
 use super::error::RouteError;
 use super::identity::Identity;
-use super::process::Step;
-use super::tenant::TenantMember;
-use super::{Codec, parts, record};
+use super::process::LoadedTransform;
+use super::{LoadedCodec, parts};
 use crate::names::Name;
+use crate::record;
 use crate::sinks::{Event, Origin};
+use crate::tenant_member::TenantMember;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ const NAMED: usize = 3;
 /// One path from a source to a sink.
 pub(crate) struct Route {
     pub(crate) source: Name,
-    pub(crate) steps: Vec<Arc<Step>>,
+    pub(crate) steps: Vec<Arc<LoadedTransform>>,
 }
 
 /// An entry, ready for the sink.
@@ -51,7 +52,7 @@ impl Route {
     pub(super) async fn encode(
         &self,
         entry: &Entry,
-        codec: &Codec,
+        codec: &LoadedCodec,
         member: &TenantMember,
         into: &mut Encoded,
     ) -> Result<(), RouteError> {
@@ -80,7 +81,7 @@ impl Route {
     pub(super) async fn try_out(
         &self,
         entry: &Entry,
-        codec: &Codec,
+        codec: &LoadedCodec,
         member: &TenantMember,
     ) -> Result<(), RouteError> {
         if self.last(codec).is_some() {
@@ -93,7 +94,7 @@ impl Route {
     }
 
     /// The last plugin on the way.
-    fn last<'r>(&'r self, codec: &'r Codec) -> Option<(&'r Arc<Identity>, &'r Limits)> {
+    fn last<'r>(&'r self, codec: &'r LoadedCodec) -> Option<(&'r Arc<Identity>, &'r Limits)> {
         let step = self.steps.last();
         codec
             .plugin()
@@ -103,7 +104,7 @@ impl Route {
 
     fn under_way<'r>(
         &'r self,
-        codec: &'r Codec,
+        codec: &'r LoadedCodec,
         member: &'r TenantMember,
         origin: &'r Arc<Origin>,
         alerts: &'r [Alert],
@@ -157,7 +158,7 @@ fn as_received(
 /// An entry on its way.
 struct UnderWay<'r> {
     route: &'r Route,
-    codec: &'r Codec,
+    codec: &'r LoadedCodec,
     member: &'r TenantMember,
     origin: &'r Arc<Origin>,
     alerts: &'r [Alert],
@@ -249,7 +250,7 @@ impl<'a> Origins<'a> {
     }
 }
 
-/// Which of its own alerts a later plugin could not handle says nothing of ours.
+/// The index that a later plugin names is one of its own input, not of ours, so it is dropped.
 fn of_stage(index: usize, failure: Failure) -> Failure {
     Failure {
         item: failure.item.filter(|_| index == 0),

@@ -7,7 +7,7 @@ use super::reader::{
 };
 use super::service_clock::ServiceClock;
 use super::window_plan::{TimeRange, WindowPlan, WindowSize};
-use crate::delivery::record;
+use crate::record;
 use crate::sources::{PollError, SourceClient};
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;

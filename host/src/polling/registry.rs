@@ -1,4 +1,4 @@
-//! Who is polled: what those need who command or backfill while others poll.
+//! The feeds that run, for orders and backfills that work beside the scheduler.
 
 use super::feed::Handle;
 use crate::names::Name;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use watchbell_settings::{KeyPath, Node, Report, Table, Value, decode};
 
-/// The types there are. What is of no type is of the first: settings are the same whichever
-/// component runs.
+/// The types there are. A source without a `type` is read as the first one, since its settings
+/// are the same whichever component runs.
 pub(crate) static TYPES: [SourceType; 1] = [defender::TYPE];
 
 /// The settings of a source that ask one service as one tenant.

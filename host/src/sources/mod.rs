@@ -7,7 +7,7 @@
 mod config;
 pub mod defender;
 mod error;
-mod polling;
+mod polling_settings;
 mod runtime;
 mod service_date;
 
@@ -15,7 +15,7 @@ pub use config::{Source, SourceConfig};
 pub(crate) use config::{SourceType, TYPES, TenantRules};
 pub use defender::{Access, DefenderClient, Tokens};
 pub use error::PollError;
-pub use polling::{Polling, Rescan};
+pub use polling_settings::{Polling, Rescan};
 pub use runtime::{Runtime, SetupError};
 pub use service_date::ServiceDate;
 

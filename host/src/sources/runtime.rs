@@ -4,7 +4,6 @@ use super::Polling;
 use super::defender::{ClientId, Defender, TenantId, Tokens};
 use crate::exit::{Exit, Failure};
 use crate::names::TenantKey;
-use crate::sinks::{Format, SinkContext};
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -70,7 +69,7 @@ pub struct Runtime {
     /// Where secrets are.
     pub secrets: Secrets,
     /// Through whom requests go out.
-    pub(super) proxies: Proxies,
+    pub(crate) proxies: Proxies,
     /// The member that is the host's, which no source may send.
     pub(super) tenant_key: Option<TenantKey>,
     loaded: Arc<Mutex<HashMap<Option<PathBuf>, Loaded>>>,
@@ -183,17 +182,6 @@ impl Runtime {
     pub fn with_tenant_key(mut self, key: TenantKey) -> Self {
         self.tenant_key = Some(key);
         self
-    }
-
-    /// What a sink is built with.
-    pub(crate) fn sink_context<'r>(&'r self, name: &'r str, format: &'r Format) -> SinkContext<'r> {
-        SinkContext {
-            name,
-            format,
-            egress: &self.egress,
-            proxies: &self.proxies,
-            secrets: &self.secrets,
-        }
     }
 
     /// The bucket of an application in a tenant, which all sources share that ask as it and

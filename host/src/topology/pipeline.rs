@@ -1,8 +1,9 @@
 //! From the configuration to routes with loaded components.
 
 use crate::config::{Config, Sink, Transform};
-use crate::delivery::{Codec, PipelineError, Route, SinkSpec, Step};
+use crate::delivery::{LoadedCodec, LoadedTransform, PipelineError, Route, SinkSpec};
 use crate::names::{Name, TenantKey};
+use crate::sinks::SinkContext;
 use crate::sources::Runtime;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ impl Pipeline {
                 transform.settings.plugin(),
             );
             let limits = transform.limits.over(Limits::for_plugin());
-            let step = Step::load(
+            let step = LoadedTransform::load(
                 format!("transforms.{name}"),
                 &plugin,
                 limits,
@@ -64,7 +65,7 @@ impl PlannedSink {
         name: &Name,
         sink: &Sink,
         config: &Config,
-        steps: &HashMap<Name, Arc<Step>>,
+        steps: &HashMap<Name, Arc<LoadedTransform>>,
         around: &Runtime,
     ) -> Result<Self, PipelineError> {
         let told = |fault| PipelineError {
@@ -73,7 +74,7 @@ impl PlannedSink {
             fault,
         };
         let tenant_key = config.tenant_key_of(sink);
-        let codec = Codec::load(
+        let codec = LoadedCodec::load(
             format!("sinks.{name}.encoding"),
             &*sink.codec,
             sink.limits.over(Limits::for_plugin()),
@@ -82,7 +83,13 @@ impl PlannedSink {
         );
         let codec = codec.await.map_err(told)?;
         let format = Arc::new(codec.format());
-        let context = around.sink_context(name.as_str(), &format);
+        let context = SinkContext {
+            name: name.as_str(),
+            format: &format,
+            egress: &around.egress,
+            proxies: &around.proxies,
+            secrets: &around.secrets,
+        };
         let factory = sink.settings.build(&context);
         let factory = factory.map_err(|error| told(error.into()))?;
         let spec = SinkSpec::new(
@@ -108,7 +115,11 @@ impl PlannedSink {
 }
 
 /// Every path from a source to these inputs. The configuration has no cycles.
-fn routes(config: &Config, inputs: &[Name], steps: &HashMap<Name, Arc<Step>>) -> Vec<Route> {
+fn routes(
+    config: &Config,
+    inputs: &[Name],
+    steps: &HashMap<Name, Arc<LoadedTransform>>,
+) -> Vec<Route> {
     let mut found = Vec::new();
     for input in inputs {
         let Some(transform) = config.transforms.get(input) else {

@@ -1,9 +1,11 @@
 //! Backends that are asked for many at a time, that change, fail and hang.
 
 use super::*;
+use crate::backend::EnvSettings;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
+use watchbell_settings::Seconds;
 
 fn secrets(settings: SecretSettings, keys: &[&str]) -> (Secrets, Vec<SecretLocation>) {
     let named: Vec<SecretLocation> = keys
@@ -34,20 +36,20 @@ async fn values(secrets: &Secrets, of: &[SecretLocation]) -> Vec<Result<String, 
 }
 
 fn exec(script: &str, timeout: Duration) -> SecretSettings {
-    SecretSettings::Exec {
+    SecretSettings::Exec(ExecSettings {
         command: vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()],
         environment: BTreeMap::new(),
-        timeout,
-    }
+        timeout: Seconds(timeout),
+    })
 }
 
 #[tokio::test]
 async fn a_file_is_read_again_when_it_changes() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(file, "{{\"a\": \"one\"}}").unwrap();
-    let settings = SecretSettings::File {
+    let settings = SecretSettings::File(FileSettings {
         path: file.path().to_owned(),
-    };
+    });
     let (secrets, named) = secrets(settings, &["a", "b"]);
     let found = values(&secrets, &named).await;
     assert_eq!(found[0], Ok("one".to_owned()));
@@ -67,9 +69,9 @@ async fn a_file_is_read_again_when_it_changes() {
 async fn a_folder_has_a_file_for_each() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), "one\n").unwrap();
-    let settings = SecretSettings::Directory {
+    let settings = SecretSettings::Directory(DirectorySettings {
         path: folder.path().to_owned(),
-    };
+    });
     let (secrets, named) = secrets(settings, &["a", "b"]);
     let found = values(&secrets, &named).await;
     assert_eq!(found[0], Ok("one".to_owned()));
@@ -116,7 +118,7 @@ async fn a_program_that_hangs_fails_or_babbles_is_told_and_never_repeats_its_wor
             "{error}"
         );
     }
-    let (secrets, _) = secrets(SecretSettings::Env, &[]);
+    let (secrets, _) = secrets(SecretSettings::Env(EnvSettings {}), &[]);
     let stray = SecretLocation::Backend("SECRET[other.a]".parse().unwrap());
     let error = secrets.get(&stray, false).await.unwrap_err().to_string();
     assert!(error.contains("add [secret.other]"), "{error}");
@@ -176,7 +178,7 @@ async fn a_backend_that_stays_keeps_what_it_fetched_and_forgets_what_nobody_name
     values(&old, &named).await;
     let both = [
         ("vault".to_owned(), settings),
-        ("other".to_owned(), SecretSettings::Env),
+        ("other".to_owned(), SecretSettings::Env(EnvSettings {})),
     ];
     let new = old.changed_to(both.clone());
     assert!(Arc::ptr_eq(&old.backends["vault"], &new.backends["vault"]));
@@ -187,16 +189,16 @@ async fn a_backend_that_stays_keeps_what_it_fetched_and_forgets_what_nobody_name
     assert_eq!(old.backends["vault"].cache().named.len(), 1);
     let asked = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert_eq!(asked.lines().count(), 1);
-    let changed = new.changed_to([("vault".to_owned(), SecretSettings::Env)]);
+    let changed = new.changed_to([("vault".to_owned(), SecretSettings::Env(EnvSettings {}))]);
     assert!(!changed.has_same_backends(&new, &named[..1]));
 }
 
 #[tokio::test]
 async fn nothing_that_looks_unresolved_is_handed_out() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = SecretSettings::Directory {
+    let settings = SecretSettings::Directory(DirectorySettings {
         path: folder.path().to_owned(),
-    };
+    });
     let (secrets, named) = secrets(settings, &["a"]);
     let file = folder.path().join("a");
     for text in [

@@ -22,7 +22,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 use watchbell_settings::ByteSize;
 
-use super::sections::{MAX_CONCURRENCY_LIMIT, RawLogSchema, RawMetrics};
+use super::sections::{LogSchema, MAX_CONCURRENCY_LIMIT, MetricsSettings};
 use super::{secrets, sink, tenants, transform};
 use crate::codecs::EncodingSchema;
 use crate::component::ProxySettings;
@@ -79,13 +79,13 @@ struct Root {
     /// for those that are slow or large. Default: 256 MiB.
     max_in_flight: Option<ByteSize>,
     /// The names of what Watchbell adds to a detection.
-    log_schema: Option<RawLogSchema>,
+    log_schema: Option<LogSchema>,
     /// Secret backends by name: where `SECRET[NAME.key]` is found.
     secret: Option<Named<Secret>>,
     /// Through which proxy requests go out. Default: what the environment says.
     proxy: Option<ProxySettings>,
     /// The metrics of the program. Default: not served.
-    metrics: Option<RawMetrics>,
+    metrics: Option<MetricsSettings>,
     /// Sources by name: where detections come from. `run` needs one.
     sources: Option<Named<Source>>,
     /// Transforms by name: what happens to detections on their way.
@@ -120,7 +120,7 @@ impl JsonSchema for Source {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut tenants = generator.subschema_for::<tenants::RawSetting>();
+        let mut tenants = generator.subschema_for::<tenants::TenantsSchema>();
         describe(
             &mut tenants,
             "A source of each tenant in a file or folder: the source's settings, and over them the tenant's own. Default: one tenant.",

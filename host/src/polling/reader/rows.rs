@@ -1,7 +1,7 @@
 //! The rows of an answer: which are the window's, which become records, which cannot be read.
 
 use super::super::window_plan::{MILLI, TimeRange};
-use crate::delivery::record;
+use crate::record;
 use chrono::{DateTime, Utc};
 use std::num::NonZeroU32;
 use watchbell_ledger::{NewQuarantine, Record, Time, Unread};

@@ -31,7 +31,7 @@ use watchbell_ledger::FeedId;
 /// tenants need not wait for an interval to pass, and many begin evenly over it.
 const MOST_SPREAD: Duration = Duration::from_millis(100);
 
-/// The longest wait that a reading which must end puts up with.
+/// With `--once`, a feed is given up whose next try is further away than this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks for memory while nobody polls.

@@ -3,10 +3,10 @@
 use super::day::{AFTER, DAY, Day};
 use super::service::SimulatedClient;
 use super::world::{SimulatedClock, World, midnight};
-use crate::delivery::record;
 use crate::polling::clock::Clock;
 use crate::polling::reader::nanos;
 use crate::polling::{Backpressure, Feed, Handle, MemoryBudget, Scheduler, Shared};
+use crate::record;
 use chrono::TimeDelta;
 use fastrand::Rng;
 use futures_util::FutureExt;
@@ -197,9 +197,17 @@ impl Program {
         let (world, ledger) = (Arc::clone(&self.world), Arc::clone(ledger));
         async move {
             let clock = SimulatedClock(Arc::clone(&world));
-            while moves_it && world.now() < DAY {
-                let pause = Duration::from_secs(rng.u64(3600..20_000));
-                clock.sleep(pause).await;
+            if !moves_it {
+                std::future::pending::<()>().await;
+            }
+            loop {
+                clock
+                    .sleep(Duration::from_secs(rng.u64(3600..20_000)))
+                    .await;
+                // Later there would not be time to read all of it again.
+                if world.now() > DAY {
+                    break;
+                }
                 let back = rng.i64(0..30_000) * 1_000_000_000;
                 let stands = ledger.feed_progress(feed).await.unwrap();
                 if let Some(cursor) = stands.cursor {

@@ -50,7 +50,7 @@ pub struct Place {
 pub(super) enum Found<T> {
     /// It is there.
     At(T, PathBuf),
-    /// It is where it was no more, nor anywhere in its folder.
+    /// The file is no longer at its path or anywhere in its folder.
     Gone,
 }
 

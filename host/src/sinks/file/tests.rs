@@ -211,7 +211,7 @@ fn a_file_that_was_cut_by_copytruncate_is_said_and_gone_on_with() {
     );
 }
 
-/// Once, a batch that was begun in a file that was cut stood there torn, and again.
+/// After copytruncate a batch used to be left torn and then written a second time.
 #[test]
 fn a_batch_that_was_begun_after_copytruncate_ends_there() {
     let whole = "head\nlonger than what was there before\n";

@@ -155,7 +155,7 @@ impl DefenderClient {
     async fn own_secret(&self) -> Result<Option<Secret>, PollError> {
         let place = match &self.settings.credential {
             Credential::RefreshToken(consent) => consent.client_secret.as_ref(),
-            _ => None,
+            Credential::ClientSecret(_) => None,
         };
         let Some(place) = place else {
             return Ok(None);
@@ -169,19 +169,19 @@ impl DefenderClient {
         let tenant_id = self.settings.tenant_id.to_string();
         let client_id = self.settings.client_id.to_string();
         let shown = secret.expose().to_owned();
-        if matches!(self.settings.credential, Credential::RefreshToken(_)) {
-            return Credentials::RefreshToken(RefreshToken {
+        match &self.settings.credential {
+            Credential::RefreshToken(_) => Credentials::RefreshToken(RefreshToken {
                 tenant_id,
                 client_id,
                 secret: own_secret.map(|secret| secret.expose().to_owned()),
                 refresh_token: shown,
-            });
+            }),
+            Credential::ClientSecret(_) => Credentials::ClientSecret(ClientSecret {
+                tenant_id,
+                client_id,
+                secret: shown,
+            }),
         }
-        Credentials::ClientSecret(ClientSecret {
-            tenant_id,
-            client_id,
-            secret: shown,
-        })
     }
 }
 

@@ -1,17 +1,17 @@
 //! One poll: the question, the answer, and what of both may be shown.
 
 use super::cloud;
-use super::config::Defender;
 use super::connect::{client, connection_quota, redactor, setting};
 use super::redact;
+use super::resolved::Defender;
 use super::token::Access;
-use crate::delivery::has_member;
 use crate::sources::runtime::{Loaded, RateLimiter};
 use crate::sources::{
     PollError, PollOutcome, Runtime, ServiceDate, SetupError, Source, SourceClient, SourceConfig,
     Window,
 };
 use crate::telemetry::Incident;
+use crate::tenant_member::has_member;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::future::BoxFuture;
 use governor::clock::{Clock as _, DefaultClock};

@@ -3,8 +3,6 @@
 //! A token of one cloud is not accepted in another, so the authority goes with the
 //! endpoint and both come from one name. China has neither API.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{BaseUrl, InvalidValue};
@@ -21,12 +19,14 @@ pub enum Api {
     Graph,
 }
 
-impl fmt::Display for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Api {
+    /// Its name in the configuration and in the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Siem => "siem",
             Self::Graph => "graph",
-        })
+        }
     }
 }
 
@@ -50,6 +50,9 @@ pub enum Region {
 }
 
 impl Region {
+    /// All of them, by the names that a configuration has for them.
+    pub(crate) const NAMES: &str = "eu, us, uk, gcc, gcc-high or dod";
+
     /// The base URL of the API.
     #[must_use]
     pub fn endpoint(self, api: Api) -> &'static str {

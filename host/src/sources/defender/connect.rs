@@ -1,6 +1,6 @@
 //! From settings to policies and connections.
 
-use super::config::Defender;
+use super::resolved::Defender;
 use crate::sources::{Polling, Runtime, SetupError};
 use http::Uri;
 use std::num::NonZeroU32;

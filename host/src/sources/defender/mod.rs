@@ -5,7 +5,7 @@
 //! endpoint and holds neither. The host adds the Authorization header where the second
 //! cannot see it.
 //!
-//! - `settings`: what a person writes; `config`: what that comes to.
+//! - `settings`: what a person writes; `resolved`: what that comes to, and the line of the registry.
 //! - `cloud`: which hosts a region's name stands for.
 //! - `tenants`: what the entry of a tenant may say over its source.
 //! - `credential`: what proves who is asking.
@@ -18,22 +18,22 @@ mod auth;
 mod base_url;
 mod client;
 mod cloud;
-mod config;
 mod connect;
 mod credential;
 mod explain;
 mod ids;
 mod redact;
+mod resolved;
 mod settings;
 mod tenants;
 mod token;
 
 pub use client::DefenderClient;
 pub use cloud::{Api, Region};
-pub use config::Defender;
-pub(super) use config::TYPE;
 pub use credential::{Consent, Credential, CredentialError};
 pub(super) use explain::explain;
 pub use ids::{ClientId, TenantId};
+pub use resolved::Defender;
+pub(super) use resolved::TYPE;
 pub use settings::{EgressSettings, Nat64Prefix, Settings, Timeouts, TlsSettings};
 pub use token::{Access, Tokens};

@@ -1,7 +1,7 @@
-//! A source of type `defender`, as it was read: which settings lead to whom, and who asks.
+//! A source of type `defender` with what its settings come to: whom it asks, and as whom.
 
 use super::client::DefenderClient;
-use super::cloud::Api;
+use super::cloud::Region;
 use super::connect;
 use super::credential::{Consent, Credential};
 use super::ids::{ClientId, TenantId};
@@ -133,10 +133,7 @@ impl SourceConfig for Defender {
     }
 
     fn api(&self) -> &'static str {
-        match self.settings.api {
-            Api::Siem => "siem",
-            Api::Graph => "graph",
-        }
+        self.settings.api.as_str()
     }
 
     fn credential(&self) -> &Credential {
@@ -213,8 +210,8 @@ fn base_urls(
             None
         }
         (None, None, None) => {
-            let message =
-                "is missing; add it (eu, us, uk, gcc, gcc-high or dod), or endpoint and authority";
+            let names = Region::NAMES;
+            let message = format!("is missing; add it ({names}), or endpoint and authority");
             report.error(&path.key("region"), message);
             None
         }

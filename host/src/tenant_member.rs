@@ -18,7 +18,7 @@ pub(crate) struct TenantMember {
 
 /// What an object says of its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// Nothing.
     Nothing,
     /// What the host said, once.
@@ -28,7 +28,7 @@ pub(super) enum Said {
 }
 
 impl TenantMember {
-    pub(super) fn new(key: Option<&str>, tenant: &str) -> Self {
+    pub(crate) fn new(key: Option<&str>, tenant: &str) -> Self {
         Self {
             key: key.map(str::to_owned),
             value: serde_json::Value::from(tenant).to_string(),
@@ -36,7 +36,7 @@ impl TenantMember {
     }
 
     /// Writes the object with the member in front of its others.
-    pub(super) fn write(&self, object: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, object: &[u8], out: &mut Vec<u8>) {
         let Some(key) = &self.key else {
             out.extend_from_slice(object);
             return;
@@ -60,7 +60,7 @@ impl TenantMember {
     }
 
     /// The object with the member in front.
-    pub(super) fn put(&self, object: &str) -> String {
+    pub(crate) fn put(&self, object: &str) -> String {
         let mut out = Vec::with_capacity(object.len() + self.value.len() + 80);
         self.write(object.as_bytes(), &mut out);
         // It was text, and so is what was put in.
@@ -69,7 +69,7 @@ impl TenantMember {
 
     /// What an object says. One that cannot be read might say anything. Where there is no
     /// such member nothing can be wrong with it.
-    pub(super) fn said(&self, object: &str) -> Said {
+    pub(crate) fn said(&self, object: &str) -> Said {
         let Some(key) = &self.key else {
             return Said::Right;
         };
