@@ -57,8 +57,8 @@ pub struct Feed {
     plan: Option<WindowPlan>,
     /// Under which the plan was made.
     generation: Option<Generation>,
-    /// When the first window of the plan was asked for that reaches beyond that time: what
-    /// came into it since, later windows do not show.
+    /// When the first window of the plan was asked for that reaches into the overlap before
+    /// that time: what came into it since, later windows do not show.
     read_limit: Option<DateTime<Utc>>,
     backoff: Backoff,
     /// Why the last poll failed, as an end of the program says it.
@@ -357,11 +357,13 @@ impl Feed {
     }
 
     /// The window was read: the cursor moves to its end, though never past the earliest time
-    /// that it may have been at the service when it was asked.
+    /// that it may have been at the service when the first window of the plan was asked for
+    /// that reaches into the overlap. What comes late into that window, the next poll reads:
+    /// it begins one overlap before the cursor, however long the rest of this plan takes.
     fn advance(&mut self, commit: &mut Commit, window: TimeRange, sent: DateTime<Utc>) {
         let polling = &self.client.settings().polling;
         let sent = self.read_limit.map_or(sent, |limit| limit.min(sent));
-        if window.to > sent {
+        if window.to > sent - polling.overlap.delta() {
             self.read_limit = Some(sent);
         }
         // Windows are whole milliseconds, and so is what counts as read.

@@ -55,7 +55,8 @@ impl Feed {
         commit.generation = self.generation;
         commit.quarantine = vec![failed.into_gap(window)];
         commit.keys_from = Some(nanos(window.from));
-        self.advance(&mut commit, window, window.to);
+        let now = self.service_time(self.clock().monotonic()).earliest;
+        self.advance(&mut commit, window, now);
         let done = self.shared.commit(commit).await?;
         if done.quarantined > 0 {
             tracing::error!(error, from = %window.from, to = %window.to,
