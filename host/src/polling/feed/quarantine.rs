@@ -230,7 +230,14 @@ impl Feed {
                 }
                 (Some(Ok(rows)), _) => {
                     commit.covered = Some(covered(part));
-                    unread.extend(rows.quarantine(part));
+                    // Within what was held: only there are the keys of what was read kept.
+                    let (from, to) = (nanos(whole.from), nanos(whole.to));
+                    let found = rows.quarantine(part).into_iter();
+                    unread.extend(found.map(|one| NewQuarantine {
+                        from: one.from.max(from),
+                        to: one.to.min(to),
+                        ..one
+                    }));
                     commit.records = rows.into_records(part, Keep::Within).records;
                 }
                 (failed, _) => {
