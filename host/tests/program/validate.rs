@@ -194,7 +194,7 @@ fn options_that_a_bundled_component_refuses_and_a_missing_ca_file_are_named() {
                 "{}{transform}filter = \" \"\n",
                 sink.replace("contoso", "none")
             ),
-            "transforms.none: filter: it is empty; write a filter, or `.` for everything",
+            "transforms.none: filter: byte 0: it is empty; write a filter, or `.` for everything",
         ),
     ] {
         let home = Home::with(&format!("{}{more}", source(&running)));

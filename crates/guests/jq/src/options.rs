@@ -22,7 +22,8 @@ impl Options {
                 invalid("it is missing; an example is `select(.Severity == \"High\")`".to_owned())
             }
             Some(filter) if filter.trim().is_empty() => {
-                invalid("it is empty; write a filter, or `.` for everything".to_owned())
+                let words = "it is empty; write a filter, or `.` for everything";
+                Err(OptionsError::new("filter", words).at(0))
             }
             Some(filter) if filter.len() > MAX_FILTER_BYTES => {
                 let length = filter.len();

@@ -36,7 +36,8 @@ fn passed(filter: &str, json: &str) -> usize {
 #[test]
 fn a_filter_that_does_not_compile_is_told_with_its_place() {
     for (filter, offset, said) in [
-        ("", 0, "expected term but found the end"),
+        ("", 0, "it is empty; write a filter"),
+        (" ", 0, "it is empty; write a filter"),
         (".a | foo", 5, "there is no filter `foo`"),
         (".a | foo(1)", 5, "`foo` that takes 1 argument"),
         (".a | foo(1; 2)", 5, "`foo` that takes 2 arguments"),
