@@ -2,7 +2,7 @@
 //!
 //! A codec is a component of the world `alert-encoder`, one that comes with the program or a
 //! file, or the detection's JSON as it came. Adding one that comes with the program: the
-//! guest, its settings in a file here, and its line in [`TYPES`]. The settings of a codec
+//! guest, its settings in a file here, and its line in `TYPES`. The settings of a codec
 //! stand in a table of its name; what they mean is the guest's to judge.
 
 mod csv;

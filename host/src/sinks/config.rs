@@ -1,6 +1,6 @@
 //! What the rest of the program must know of a sink before it runs.
 //!
-//! Adding a type of sink: its own file or folder here, and its line in [`TYPES`].
+//! Adding a type of sink: its own file or folder here, and its line in `TYPES`.
 
 use super::{Format, SinkFactory, console, file, http};
 use crate::component::{BuildError, ComponentConfig, component_types};

@@ -1,6 +1,6 @@
 //! What the rest of the program must know of a source before it runs.
 //!
-//! Adding a type of source: its own folder here, and its line in [`TYPES`].
+//! Adding a type of source: its own folder here, and its line in `TYPES`.
 
 use super::defender::{self, Defender};
 use super::{Polling, Runtime, SetupError, SourceClient};

@@ -2,7 +2,7 @@
 //!
 //! A transform is a component of the world `alert-processor`: one that comes with the
 //! program, or a file. Adding one that comes with the program: the guest, its settings in a
-//! file here, and its line in [`TYPES`]. What its options mean is the guest's to judge.
+//! file here, and its line in `TYPES`. What its options mean is the guest's to judge.
 
 mod jq;
 mod wasm;
