@@ -173,7 +173,7 @@ MISTAKES = [
     ("secret.program.path", "file", "additionalProperties"),
     ("sources.contoso.tenant", "contoso.com", "additionalProperties"),
     ("sources.contoso.type", REMOVED, "required"),
-    ("sources.contoso.type", "defnder", "enum"),
+    ("sources.contoso.type", "defnder", "const"),
     ("sources.contoso.region", "mars", "const"),
     ("sources.contoso.tenant_id", "common", "pattern"),
     ("sources.contoso.client_id", "contoso.com", "pattern"),
