@@ -77,7 +77,7 @@ impl FromStr for Codec {
         if is_component(text) {
             return Ok(Self::File(text.into()));
         }
-        let found = TYPES.iter().find(|one| one.name == text);
+        let found = ComponentType::named(TYPES, text);
         found.map(Self::Type).ok_or_else(|| {
             let names: Vec<&str> = TYPES.iter().map(|one| one.name).collect();
             let (all, hint) = (names.join(", "), instead(text, &names));

@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use watchbell_secrets::SecretLocation;
-use watchbell_settings::{KeyPath, Node, Report};
+use watchbell_settings::{KeyPath, Node, Report, Value};
 
 /// The settings of a component, whatever its kind.
 pub trait ComponentConfig: fmt::Debug + Send + Sync + SameAs {
@@ -87,6 +87,19 @@ impl<C: ?Sized> ComponentType<C> {
             schema: SchemaGenerator::subschema_for::<S>,
             read,
         }
+    }
+
+    /// The type of that name in a registry.
+    pub(crate) fn named<'t>(types: &'t [Self], name: &str) -> Option<&'t Self> {
+        types.iter().find(|one| one.name == name)
+    }
+}
+
+/// The keys of a table that are read by others than those who read `own`.
+pub(crate) fn keys_of_others<'n>(node: &'n Node, own: &[&str]) -> Vec<&'n str> {
+    match &node.value {
+        Value::Table(table) => table.keys().filter(|key| !own.contains(key)).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -16,15 +16,13 @@ fn secrets_of_sources() -> impl Iterator<Item = &'static str> {
 
 /// The settings of a section that are secrets; of another than the sinks, the sources'.
 fn secrets(section: Option<&&str>) -> Vec<String> {
-    let mut all: Vec<String> = match section {
+    match section {
         Some(&"sinks") => {
             let settings = sinks::TYPES.iter().flat_map(|one| one.secrets);
             settings.map(|setting| setting.join(".")).collect()
         }
         _ => secrets_of_sources().map(str::to_owned).collect(),
-    };
-    all.dedup();
-    all
+    }
 }
 
 /// Replaces every reference below `table` and reports those that cannot be.
@@ -114,6 +112,8 @@ mod tests {
                 &source.key("options").key("x"),
                 &source.key("proxy").key("https"),
                 &KeyPath::default().key("proxy").key("http"),
+                &KeyPath::default().key("sinks").key("a").key("uri"),
+                &KeyPath::default().dotted("sinks.a.auth.token"),
             ] {
                 let refused = refuse_unresolved(text, place).unwrap_err();
                 assert!(!refused.contains("vault"), "{place}: {refused}");

@@ -39,7 +39,7 @@ mod transform;
 
 use std::path::{Path, PathBuf};
 
-use watchbell_settings::{ConfigError, Env, Node, Parser, Table, Value};
+use watchbell_settings::{ConfigError, Env, Parser};
 
 use watchbell_secrets::files;
 
@@ -78,14 +78,4 @@ pub fn try_load(path: &Path, env: &Env<'_>) -> (Vec<PathBuf>, Result<Loaded, Con
 #[must_use]
 pub fn process_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// The keys of a table that are read by others than those who read `own`, `type` among them.
-fn others<'n>(node: &'n Node, own: &[&str]) -> Vec<&'n str> {
-    match &node.value {
-        Value::Table(table) => Table::keys(table)
-            .filter(|key| *key == "type" || !own.contains(key))
-            .collect(),
-        _ => Vec::new(),
-    }
 }

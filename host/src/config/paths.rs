@@ -5,21 +5,21 @@
 use watchbell_settings::{Node, Table, Value};
 
 use super::sections::Kind;
-use crate::codecs;
-use crate::sinks;
+use crate::component::{ComponentType, SettingPaths};
 use crate::sources::SourceType;
+use crate::{codecs, sinks, transforms};
 
 /// The settings of every source that are paths.
-const OF_SOURCE: &[&[&str]] = &[&["tenants"], &["tenants", "path"]];
+const OF_SOURCE: SettingPaths = &[&["tenants"], &["tenants", "path"]];
 
 /// Those of a transform.
-const OF_TRANSFORM: &[&[&str]] = &[&["component"]];
+const OF_TRANSFORM: SettingPaths = &[&["component"]];
 
 /// Those of every sink. A codec is one when it names a component's file.
-const OF_SINK: &[&[&str]] = &[&["encoding", "codec"]];
+const OF_SINK: SettingPaths = &[&["encoding", "codec"]];
 
 /// Those of a secret backend.
-const OF_SECRET: &[&[&str]] = &[&["path"]];
+const OF_SECRET: SettingPaths = &[&["path"]];
 
 /// All paths of a configuration.
 pub(super) fn of_root(root: &mut Table) {
@@ -30,10 +30,13 @@ pub(super) fn of_root(root: &mut Table) {
         for part in tables(root, kind.section()) {
             match kind {
                 Kind::Source => of_source(part),
-                Kind::Transform => of_part(part, OF_TRANSFORM),
+                Kind::Transform => {
+                    of_part(part, OF_TRANSFORM);
+                    of_part(part, of_type(part, transforms::TYPES));
+                }
                 Kind::Sink => {
                     of_part(part, OF_SINK);
-                    of_part(part, of_type(part));
+                    of_part(part, of_type(part, sinks::TYPES));
                 }
             }
         }
@@ -56,12 +59,11 @@ pub(super) fn of_source(source: &mut Table) {
     of_part(source, SourceType::of(source).paths);
 }
 
-/// Those of the sinks of one type.
-fn of_type(sink: &Table) -> &'static [&'static [&'static str]] {
-    match sink.get("type").map(|entry| &entry.node.value) {
+/// Those of the components of one type.
+fn of_type<C: ?Sized>(part: &Table, types: &[ComponentType<C>]) -> SettingPaths {
+    match part.get("type").map(|entry| &entry.node.value) {
         Some(Value::String(name)) => {
-            let found = sinks::TYPES.iter().find(|one| one.name == name.as_str());
-            found.map_or(&[], |sink_type| sink_type.paths)
+            ComponentType::named(types, name.as_str()).map_or(&[], |found| found.paths)
         }
         _ => &[],
     }

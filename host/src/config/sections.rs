@@ -13,7 +13,7 @@ use super::root::Config;
 use super::secrets;
 use super::sink::{self, Sink};
 use super::transform::{self, Transform};
-use crate::component::ProxySettings;
+use crate::component::{ComponentType, ProxySettings};
 use crate::names::{Name, TenantKeys};
 use crate::sinks;
 use crate::sources::{self, Source, SourceType};
@@ -272,7 +272,7 @@ fn read_transform(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Tr
         }
         (false, _) => Some(type_of(Kind::Transform, table, &path, report)?),
     };
-    let kind = kind.and_then(|kind| transforms::TYPES.iter().find(|one| one.name == kind));
+    let kind = kind.and_then(|kind| ComponentType::named(transforms::TYPES, kind));
     transform::read(node, kind, &path, report)
 }
 
@@ -280,7 +280,7 @@ fn read_sink(name: &str, node: &Node, report: &mut Report<'_>) -> Option<Sink> {
     let path = part_path(Kind::Sink, name, report);
     let table = part_table(node, &path, report)?;
     let kind = type_of(Kind::Sink, table, &path, report)?;
-    let kind = sinks::TYPES.iter().find(|one| one.name == kind)?;
+    let kind = ComponentType::named(sinks::TYPES, kind)?;
     sink::read(node, kind, &path, report)
 }
 

@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{ByteSize, KeyPath, Node, Report, Value, decode};
 
-use super::others;
 use crate::codecs::{self, CodecConfig};
-use crate::component::{CallLimits, ComponentType, PluginLimits};
+use crate::component::{CallLimits, ComponentType, PluginLimits, keys_of_others};
 use crate::names::Name;
 use crate::sinks::SinkConfig;
 
@@ -74,8 +73,11 @@ pub(super) struct Common {
 /// The codec's table.
 pub(super) const ENCODING: &str = "encoding";
 
-/// The settings of every sink, and the type's name.
-const COMMON: &[&str] = &["type", "inputs", "buffer", ENCODING, "limits"];
+/// What [`Common`] is written as.
+const COMMON: &[&str] = &["inputs", "buffer", "limits"];
+
+/// What the settings of a type need not read.
+const READ_ALREADY: &[&str] = &["type", "inputs", "buffer", ENCODING, "limits"];
 
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,10 +94,8 @@ pub(super) fn read(
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Sink> {
-    let mut elsewhere = others(node, COMMON);
-    elsewhere.push(ENCODING);
-    let common: Option<Common> = decode(node, path, &elsewhere, report);
-    let settings = (kind.read)(node, path, COMMON, report);
+    let common: Option<Common> = decode(node, path, &keys_of_others(node, COMMON), report);
+    let settings = (kind.read)(node, path, READ_ALREADY, report);
     let encoding = match &node.value {
         Value::Table(table) => table.get(ENCODING),
         _ => None,

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use watchbell_settings::{KeyPath, Node, Report, decode};
 
-use super::others;
-use crate::component::{CallLimits, ComponentConfig, ComponentType, PluginLimits};
+use crate::component::{CallLimits, ComponentConfig, ComponentType, PluginLimits, keys_of_others};
 use crate::names::Name;
 use crate::transforms::{TransformConfig, WasmSettings};
 
@@ -44,8 +43,11 @@ pub(super) struct Common {
     limits: CallLimits,
 }
 
-/// Its settings, and the type's name.
-const COMMON: &[&str] = &["type", "inputs", "limits"];
+/// What it is written as.
+const COMMON: &[&str] = &["inputs", "limits"];
+
+/// What the settings of a type need not read.
+const READ_ALREADY: &[&str] = &["type", "inputs", "limits"];
 
 /// Reads the transform that stands at `path`: of a type, or a component's.
 pub(super) fn read(
@@ -54,9 +56,9 @@ pub(super) fn read(
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Transform> {
-    let common: Option<Common> = decode(node, path, &others(node, COMMON), report);
+    let common: Option<Common> = decode(node, path, &keys_of_others(node, COMMON), report);
     let settings = match kind {
-        Some(kind) => (kind.read)(node, path, COMMON, report),
+        Some(kind) => (kind.read)(node, path, READ_ALREADY, report),
         None => component(node, path, report),
     };
     let (common, settings) = common.zip(settings)?;
@@ -73,7 +75,7 @@ fn component(
     path: &KeyPath,
     report: &mut Report<'_>,
 ) -> Option<Arc<dyn TransformConfig>> {
-    let settings: WasmSettings = decode(node, path, COMMON, report)?;
+    let settings: WasmSettings = decode(node, path, READ_ALREADY, report)?;
     settings.check(path, report);
     Some(Arc::new(settings))
 }

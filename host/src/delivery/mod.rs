@@ -54,13 +54,14 @@ pub struct SinkSpec {
 }
 
 impl SinkSpec {
-    /// A sink of a type that all tenants share, with its codec and every path that leads to
-    /// it.
+    /// A sink of a type that all tenants share, with its codec, how that becomes a file, and
+    /// every path that leads to it.
     pub(crate) fn new(
         name: Name,
         kind: &'static str,
         routes: Vec<Route>,
         codec: LoadedCodec,
+        format: Arc<Format>,
         factory: Arc<dyn SinkFactory>,
     ) -> Self {
         Self {
@@ -68,7 +69,7 @@ impl SinkSpec {
             identity: Identity::sink(format!("sinks.{name}")),
             name,
             routes,
-            format: Arc::new(codec.format()),
+            format,
             codec,
             kind,
             is_partitioned: false,

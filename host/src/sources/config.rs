@@ -4,7 +4,7 @@
 
 use super::defender::{self, Defender};
 use super::{Polling, Runtime, SetupError, SourceClient};
-use crate::component::{ComponentConfig, ReadSettings, SettingPaths};
+use crate::component::{ComponentConfig, ReadSettings, SettingPaths, keys_of_others};
 use crate::sources::defender::Credential;
 use schemars::{Schema, SchemaGenerator};
 use std::any::Any;
@@ -142,13 +142,7 @@ impl SourceType {
         path: &KeyPath,
         report: &mut Report<'_>,
     ) -> Option<Source> {
-        let others: Vec<&str> = match &node.value {
-            Value::Table(table) => table
-                .keys()
-                .filter(|key| !Polling::KEYS.contains(key))
-                .collect(),
-            _ => Vec::new(),
-        };
+        let others = keys_of_others(node, Polling::KEYS);
         let polling: Option<Polling> = decode(node, path, &others, report);
         if let Some(polling) = &polling {
             polling.check(path, report);

@@ -97,6 +97,7 @@ impl PlannedSink {
             sink.kind,
             routes(config, &sink.inputs, steps),
             codec,
+            format,
             factory,
         )
         .with_tenant_key(tenant_key)
